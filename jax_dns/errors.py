@@ -1,0 +1,9 @@
+"""The one error that a user's input can cause."""
+
+
+class InputError(ValueError):
+    """A file, field or argument that can't be used.
+
+    The message is one line: which file or field, what was found, what was expected. The command
+    line prints it without a traceback.
+    """

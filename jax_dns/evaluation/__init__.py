@@ -1,0 +1,1 @@
+"""Metrics, hyperparameter selection, tables and plots."""

@@ -1,0 +1,130 @@
+"""Figures; matplotlib and umap-learn (extra viz) are imported where they are used."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from jax_dns.evaluation.metrics import summary
+from jax_dns.evaluation.selection import Candidate
+from jax_dns.files import write_bytes
+
+
+def missing_packages() -> list[str]:
+    """Packages of the extra `viz` that aren't installed."""
+    from importlib.util import find_spec
+
+    return [name for name in ("matplotlib", "umap") if find_spec(name) is None]
+
+
+def k_curve(
+    path: Path,
+    candidates: Sequence[Candidate],
+    *,
+    title: str,
+    sections: dict[str, Sequence[int]],
+    pooled: bool,
+) -> None:
+    """Draws the harmonic mean of AUC and pAUC against K.
+
+    Args:
+      path: of the PNG.
+      candidates: all methods and settings of one machine type.
+      title: of the figure.
+      sections: name -> sections, a panel each.
+      pooled: see `metrics.summary`.
+    """
+    figure, panels = _figure(len(sections))
+    for axes, (name, chosen) in zip(panels, sections.items()):
+
+        def value(candidate: Candidate, chosen: Sequence[int] = chosen) -> float:
+            return 100 * summary(candidate.cells, sections=chosen, pooled=pooled)
+
+        for data, marker in (("source", "o"), ("all", "s")):
+            line = [
+                (c.size, value(c)) for c in candidates if (c.method, c.data) == ("Proposed", data)
+            ]
+            if line:
+                axes.plot(*zip(*sorted(line)), marker=marker, label=f"Proposed, {data}")
+        for method, style in (("AE", "--"), ("SerialOE", ":")):
+            values = [value(c) for c in candidates if c.method == method]
+            if values:
+                label = method if len(values) == 1 else f"{method}, best of {len(values)}"
+                axes.axhline(np.nanmax(values), color="black", linestyle=style, label=label)
+        axes.set_xscale("log", base=2)
+        axes.set(xlabel="K", title=f"{title}, {name}")
+        axes.grid(alpha=0.3)
+    panels[0].set_ylabel("harmonic mean of AUC and pAUC [%]")
+    panels[-1].legend(fontsize="small")
+    _save(figure, path)
+
+
+def umap_scores(
+    path: Path,
+    features: Float[np.ndarray, "n d"],
+    scores: dict[str, Float[np.ndarray, " n"]],
+    label: Int[np.ndarray, " n"],
+    *,
+    title: str,
+    share: float = 0.3,
+    seed: int = 0,
+) -> None:
+    """Draws segments where UMAP puts their features, coloured by score: before and after.
+
+    Args:
+      path: of the PNG.
+      features: [n, d] f_D.
+      scores: name -> [n], a panel each; one colour scale, their 2nd to 98th percentile.
+      label: [n]; 0 is drawn as a dot, 1 as a cross, -1 as a triangle.
+      title: of the figure.
+      share: of the segments drawn, at random; the fit sees them all.
+      seed: of the fit and of the choice.
+    """
+    place = umap_places(features, seed=seed)
+    rng = np.random.default_rng(seed)
+    shown = (
+        rng.random(len(features)) < share if len(features) > 200 else np.ones(len(features), bool)
+    )
+    low, high = np.percentile(np.concatenate(list(scores.values())), (2, 98))
+    figure, panels = _figure(len(scores))
+    for axes, (name, values) in zip(panels, scores.items()):
+        for kind, marker, text in ((0, "o", "normal"), (1, "x", "anomaly"), (-1, "^", "unknown")):
+            rows = shown & (label == kind)
+            if rows.any():
+                drawn = axes.scatter(
+                    *place[rows].T, c=values[rows], vmin=low, vmax=high, marker=marker, s=18,
+                    linewidths=1, label=text,
+                )  # fmt: skip
+        axes.set(title=f"{title}, {name}", xticks=[], yticks=[])
+    panels[0].legend(fontsize="small")
+    figure.colorbar(drawn, ax=list(panels), label="anomaly score")
+    _save(figure, path)
+
+
+def umap_places(features: Float[np.ndarray, "n d"], *, seed: int) -> Float[np.ndarray, "n 2"]:
+    """UMAP with its defaults: Euclidean, 15 neighbours (fewer where there are fewer items)."""
+    import warnings
+
+    with warnings.catch_warnings():
+        # umap and numba warn of one thread under a seed, and of their own deprecations.
+        warnings.simplefilter("ignore")
+        import umap
+
+        reducer = umap.UMAP(random_state=seed, n_neighbors=min(15, len(features) - 1))
+        return reducer.fit_transform(features)
+
+
+def _figure(n_panels: int) -> tuple[Any, Any]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(1 + 5 * n_panels, 4.2), layout="constrained")
+    return figure, figure.subplots(1, n_panels, sharex=True, sharey=True, squeeze=False)[0]
+
+
+def _save(figure: Any, path: Path) -> None:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    write_bytes(path, buffer.getvalue())

@@ -1,0 +1,139 @@
+"""psi: mel and log-mel spectrograms and frame stacking, on the device.
+
+Pure functions, to be called inside jit. Both of the paper's settings (Sec. IV.A) are options:
+
+    autoencoder  n_fft 1,024 (64 ms), hop 512 (32 ms), 128 bands, power, Slaney scale and norm, dB
+    extractor    n_fft 2,048 (128 ms), hop 256 (16 ms), 224 bands, magnitude, HTK scale, no norm
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from jax_dns.errors import InputError
+
+LOG_FLOOR = 2.2e-16  # the DCASE baseline's floor under the logarithm, -156.6 dB
+
+
+def stft_power(
+    audio: Float[Array, "*b t"], *, n_fft: int, hop: int
+) -> Float[Array, "*b frames bins"]:
+    """Short-time power spectrum: periodic Hann window, centred frames, reflected at both ends.
+
+    Args:
+      audio: [..., t] samples; t > n_fft // 2, as the reflection needs.
+      n_fft: window and transform size, samples.
+      hop: distance between frames, samples; a divisor of n_fft.
+
+    Returns:
+      [..., 1 + t // hop, 1 + n_fft // 2].
+
+    Raises:
+      InputError: hop doesn't divide n_fft, or the audio is too short to be reflected.
+    """
+    if n_fft % hop:
+        raise InputError(f"hop: {hop} does not divide n_fft {n_fft} (expected a divisor)")
+    if audio.shape[-1] <= n_fft // 2:
+        raise InputError(
+            f"audio: {audio.shape[-1]} samples, expected more than n_fft // 2 = {n_fft // 2}"
+        )
+    padding = [(0, 0)] * (audio.ndim - 1) + [(n_fft // 2, n_fft // 2)]
+    padded = jnp.pad(audio, padding, mode="reflect")
+    # Frames as concatenated runs of hops: a fifth to a half of the time of an indexed gather on
+    # two CPU cores (32 four-second segments, either setting).
+    overlap = n_fft // hop
+    n_frames = 1 + audio.shape[-1] // hop
+    hops = padded[..., : (n_frames + overlap - 1) * hop]
+    hops = hops.reshape(*audio.shape[:-1], n_frames + overlap - 1, hop)
+    frames = jnp.concatenate([hops[..., i : i + n_frames, :] for i in range(overlap)], axis=-1)
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)
+    spectrum = jnp.fft.rfft(frames * window.astype(np.float32))
+    return spectrum.real**2 + spectrum.imag**2
+
+
+def mel_spectrogram(
+    audio: Float[Array, "*b t"],
+    *,
+    sample_rate: int,
+    n_fft: int,
+    hop: int,
+    n_mels: int,
+    fmin: float,
+    fmax: float,
+    power: float = 2.0,
+    scale: str = "slaney",
+    norm: str = "slaney",
+    divide_by_window: bool = False,
+) -> Float[Array, "*b n_mels frames"]:
+    """Mel spectrogram.
+
+    Args:
+      audio: [..., t] samples.
+      sample_rate: Hz.
+      n_fft: window size, samples.
+      hop: samples.
+      n_mels: number of bands.
+      fmin: lower edge of the lowest band, Hz.
+      fmax: upper edge of the highest band, Hz.
+      power: 2 for power, 1 for magnitude, summed in each band.
+      scale: "slaney" or "htk", the mel formula.
+      norm: "slaney" for bands of equal area, "none" for bands of equal height.
+      divide_by_window: divide the STFT by the window's root energy, as torchaudio's
+        `normalized=True` does.
+
+    Returns:
+      [..., n_mels, 1 + t // hop].
+    """
+    spectrum = stft_power(audio, n_fft=n_fft, hop=hop)
+    if divide_by_window:
+        spectrum = spectrum / (0.375 * n_fft)  # the sum of a periodic Hann window's squares
+    if power == 1.0:
+        spectrum = jnp.sqrt(spectrum)
+    elif power != 2.0:
+        spectrum = spectrum ** (power / 2)
+    bank = _mel_bank(sample_rate, n_fft, n_mels, fmin, fmax, scale, norm)
+    return jnp.einsum("...fk,mk->...mf", spectrum, bank, precision=jax.lax.Precision.HIGHEST)
+
+
+def decibel(power: Float[Array, "*b"]) -> Float[Array, "*b"]:
+    """10 log10(max(power, 2.2e-16)), in dB."""
+    return 10.0 * jnp.log10(jnp.maximum(power, LOG_FLOOR))
+
+
+def stack_frames(
+    spectrogram: Float[Array, "*b n_mels frames"], n: int
+) -> Float[Array, "*b windows n_mels*{n}"]:
+    """Concatenates n adjacent frames, the paper's psi for the autoencoder.
+
+    Args:
+      spectrogram: [..., n_mels, frames].
+      n: frames in a window.
+
+    Returns:
+      [..., frames - n + 1, n * n_mels]; window w holds frames w ... w + n - 1, in order.
+    """
+    frames = jnp.swapaxes(spectrogram, -1, -2)
+    windows = frames.shape[-2] - n + 1
+    return jnp.concatenate([frames[..., i : i + windows, :] for i in range(n)], axis=-1)
+
+
+@functools.lru_cache(maxsize=16)
+def _mel_bank(sample_rate, n_fft, n_mels, fmin, fmax, scale, norm) -> np.ndarray:
+    if scale not in ("slaney", "htk") or norm not in ("slaney", "none"):
+        raise InputError(f"mel scale {scale!r}, norm {norm!r}: expected slaney or htk, or none")
+    import librosa
+
+    bank = librosa.filters.mel(
+        sr=sample_rate,
+        n_fft=n_fft,
+        n_mels=n_mels,
+        fmin=fmin,
+        fmax=fmax,
+        htk=scale == "htk",
+        norm="slaney" if norm == "slaney" else None,
+        dtype=np.float64,
+    )
+    return bank.astype(np.float32)

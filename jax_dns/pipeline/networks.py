@@ -1,0 +1,112 @@
+"""Both networks as a config describes them, compiled once for all machine types and seeds."""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array
+from ml_collections import ConfigDict, FrozenConfigDict
+
+from jax_dns.features import decibel, mel_spectrogram, stack_frames
+from jax_dns.models.autoencoder import Autoencoder
+from jax_dns.models.extractor import Extractor
+from jax_dns.pipeline.records import fingerprint, without
+from jax_dns.scoring.generative import Scorer, autoencoder_score
+from jax_dns.training.steps import (
+    AutoencoderSteps,
+    ExtractorSteps,
+    autoencoder_steps,
+    extractor_steps,
+)
+
+
+class Generative(NamedTuple):
+    """f_G's training and a_G."""
+
+    steps: AutoencoderSteps
+    score: Scorer
+
+
+# Fields of a training that don't change what it ends with.
+BOOKKEEPING = ("validate_every", "save_every", "embed_batch_size")
+
+
+def network_settings(config: ConfigDict, part: ConfigDict) -> str:
+    """Fingerprint of what a network is and hears, apart from the recordings."""
+    d = config.data
+    heard = [d.sample_rate, d.channel, d.standardise, d.segment, d.train_fraction]
+    return fingerprint(without(part, *BOOKKEEPING), heard)
+
+
+def segment_samples(config: ConfigDict) -> int:
+    """Length of a segment, samples."""
+    return round(config.data.segment * config.data.sample_rate)
+
+
+def hop_samples(config: ConfigDict) -> int:
+    """Distance between test segments, samples."""
+    return round(config.data.hop * config.data.sample_rate)
+
+
+def autoencoder(config: ConfigDict) -> Generative:
+    """The generative side."""
+    return _autoencoder(
+        FrozenConfigDict(config.ae), config.data.sample_rate, segment_samples(config)
+    )
+
+
+def extractor(config: ConfigDict, *, n_sections: int) -> ExtractorSteps:
+    """The discriminative side, with as many product IDs as the machine type has sections."""
+    return _extractor(
+        FrozenConfigDict(config.extractor),
+        config.data.sample_rate,
+        segment_samples(config),
+        n_sections,
+    )
+
+
+@functools.lru_cache(maxsize=4)
+def _autoencoder(c: FrozenConfigDict, sample_rate: int, n_samples: int) -> Generative:
+    def psi(audio: Array) -> Array:
+        mel = mel_spectrogram(
+            audio, sample_rate=sample_rate, n_fft=c.n_fft, hop=c.window_hop, n_mels=c.n_mels,
+            fmin=c.fmin, fmax=c.fmax,
+        )  # fmt: skip
+        return stack_frames(decibel(mel), c.frames)
+
+    model = Autoencoder(bn_momentum=c.bn_momentum)
+    steps = autoencoder_steps(model, psi, n_samples=n_samples, learning_rate=c.learning_rate)
+    return Generative(steps, autoencoder_score(model, psi))
+
+
+@functools.lru_cache(maxsize=8)
+def _extractor(
+    c: FrozenConfigDict, sample_rate: int, n_samples: int, n_sections: int
+) -> ExtractorSteps:
+    def psi(audio: Array) -> Array:
+        mel = mel_spectrogram(
+            audio, sample_rate=sample_rate, n_fft=c.n_fft, hop=c.window_hop, n_mels=c.n_mels,
+            fmin=c.fmin, fmax=c.fmax, power=c.power, scale=c.mel_scale, norm=c.mel_norm,
+            divide_by_window=c.divide_by_window,
+        )  # fmt: skip
+        return decibel(mel) if c.log else mel
+
+    model = Extractor(
+        n_sections=n_sections, feature_dim=c.feature_dim, dropout=c.dropout, head=c.head,
+        n_channels=c.n_channels, bn_momentum=c.bn_momentum, drop_path=c.drop_path,
+        dtype=jnp.dtype(c.dtype),
+    )  # fmt: skip
+    return extractor_steps(
+        model, psi, n_samples=n_samples, weight_decay=c.weight_decay, lambda_id=c.lambda_id,
+        mask_outliers=c.mask_outliers, mixup_alpha=c.mixup_alpha,
+        mixup_probability=c.mixup_probability, initial=_initial(c),
+    )  # fmt: skip
+
+
+def _initial(c: FrozenConfigDict) -> Any:
+    """The trunk's first variables, where a file of them is given."""
+    if not c.initial_weights:
+        return None
+    from jax_dns.models.convert import load_timm
+
+    return {"trunk": load_timm(c.initial_weights, in_channels=c.n_channels)}

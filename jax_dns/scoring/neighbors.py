@@ -1,0 +1,68 @@
+"""Who is near whom: distances between a block of queries and all items, and who may be near.
+
+Distances are squared Euclidean through ||q||^2 + ||x||^2 - 2 q.x in float32, after the features'
+mean is subtracted, which is what keeps the difference of large numbers small.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+METRICS = ("euclidean", "cosine")
+
+
+class Items(NamedTuple):
+    """Items that may be neighbours."""
+
+    features: Float[Array, "n d"]
+    norms: Float[Array, " n"]  # squared
+    groups: Int[Array, " n"]
+    pool: Bool[Array, " n"]
+
+
+class Queries(NamedTuple):
+    """Items whose neighbours are sought; `own` is their number among the items, or -1."""
+
+    features: Float[Array, "m d"]
+    groups: Int[Array, " m"]
+    own: Int[Array, " m"]
+
+
+def embed(features: Float[Array, "n d"], metric: str) -> Float[Array, "n d"]:
+    """Maps features to where Euclidean distance orders neighbours as `metric` does."""
+    if metric == "cosine":
+        return features / jnp.linalg.norm(features, axis=-1, keepdims=True)
+    return features
+
+
+def items_of(
+    features: Float[Array, "n d"], groups: Int[Array, " n"], pool: Bool[Array, " n"]
+) -> Items:
+    """Items with their norms, computed once for all blocks."""
+    return Items(features, jnp.sum(features**2, axis=-1), groups, pool)
+
+
+def block_distances(queries: Queries, items: Items) -> Float[Array, "m n"]:
+    """Squared distances, infinite where an item is no candidate.
+
+    Item j is a candidate of query i where j is in the pool, of the same group, and not i itself
+    (by number: an equal feature doesn't make an item itself).
+    """
+    norms = jnp.sum(queries.features**2, axis=-1)
+    # Highest precision: the default on GPU and TPU rounds the products' factors to 10 or 8 bits.
+    products = jnp.matmul(queries.features, items.features.T, precision=jax.lax.Precision.HIGHEST)
+    distances = jnp.maximum(norms[:, None] + items.norms[None, :] - 2 * products, 0)
+    numbers = jnp.arange(len(items.pool))
+    candidate = (
+        items.pool[None, :]
+        & (queries.groups[:, None] == items.groups[None, :])
+        & (queries.own[:, None] != numbers[None, :])
+    )
+    return jnp.where(candidate, distances, jnp.inf)
+
+
+def nearest(queries: Queries, items: Items, count: int) -> Int[Array, "m count"]:
+    """Numbers of each query's `count` nearest candidates, nearest first."""
+    return jax.lax.top_k(-block_distances(queries, items), count)[1]

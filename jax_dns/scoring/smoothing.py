@@ -1,0 +1,198 @@
+"""Eq. 7: discriminative neighbourhood smoothing of generative anomaly scores.
+
+    a_prop(y_i) = (a_G(y_i) + sum of a_G over the K - 1 nearest of y_i) / K
+
+`smooth`, `smooth_grid` and `smooth_queries` work on anyone's scores and features. Item i's
+candidates are the items j != i of the same group that are in the pool. Queries go in blocks, so
+that nothing of size N x N or N x K is ever held.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Shaped
+
+from jax_dns.scoring.checks import Problem, check_problem, is_traced
+from jax_dns.scoring.neighbors import Queries, embed, items_of, nearest
+
+BLOCK_BYTES = 2**26  # of one block of distances
+
+ArrayLike = np.ndarray | Array
+
+
+def smooth(
+    scores: Shaped[ArrayLike, " n"],
+    features: Shaped[ArrayLike, "n d"],
+    k: int,
+    *,
+    groups: Shaped[ArrayLike, " n"] | None = None,
+    pool: Shaped[ArrayLike, " n"] | None = None,
+    metric: str = "euclidean",
+    block_size: int | None = None,
+) -> Shaped[ArrayLike, " n"]:
+    """Smooths scores over each item's neighbourhood (Eq. 7).
+
+    Args:
+      scores: [n] a_G, floating.
+      features: [n, d] f_D.
+      k: K, the item itself counted; 1 <= k <= 1 + the smallest number of candidates.
+      groups: [n] integers; neighbours are of the same group. None: one group.
+      pool: [n] booleans, which items may be neighbours. None: all.
+      metric: "euclidean" or "cosine".
+      block_size: queries in a block; None chooses.
+
+    Returns:
+      [n] in the type of `scores`: NumPy for NumPy, JAX for JAX. Computed in float32 unless x64 is
+      enabled.
+
+    Raises:
+      ValueError: shapes that don't fit, values that aren't finite, a zero row under "cosine", an
+        invalid k. Under `jit` and `vmap` (k static) only shapes are checked.
+    """
+    return smooth_grid(
+        scores, features, (k,), groups=groups, pool=pool, metric=metric, block_size=block_size
+    )[0]
+
+
+def smooth_grid(
+    scores: Shaped[ArrayLike, " n"],
+    features: Shaped[ArrayLike, "n d"],
+    ks: tuple[int, ...] | list[int] | range,
+    *,
+    groups: Shaped[ArrayLike, " n"] | None = None,
+    pool: Shaped[ArrayLike, " n"] | None = None,
+    metric: str = "euclidean",
+    block_size: int | None = None,
+) -> Shaped[ArrayLike, "k n"]:
+    """`smooth` for several K from one pass over the distances.
+
+    Args:
+      scores: see `smooth`, as for all arguments but `ks`.
+      features: [n, d].
+      ks: the Ks, in any order.
+      groups: [n].
+      pool: [n].
+      metric: see `smooth`.
+      block_size: see `smooth`.
+
+    Returns:
+      [len(ks), n], rows in the order of `ks`.
+
+    Raises:
+      ValueError: see `smooth`.
+    """
+    problem = check_problem(scores, features, ks, groups=groups, pool=pool, metric=metric)
+    own = jnp.arange(len(problem.scores))
+    out = _smooth(
+        problem, problem.scores, problem.features, problem.groups, own,
+        ks=problem.ks, metric=metric, block_size=block_size,
+    )  # fmt: skip
+    return _like(out, scores)
+
+
+def smooth_queries(
+    query_scores: Shaped[ArrayLike, " m"],
+    query_features: Shaped[ArrayLike, "m d"],
+    scores: Shaped[ArrayLike, " n"],
+    features: Shaped[ArrayLike, "n d"],
+    k: int,
+    *,
+    query_groups: Shaped[ArrayLike, " m"] | None = None,
+    groups: Shaped[ArrayLike, " n"] | None = None,
+    pool: Shaped[ArrayLike, " n"] | None = None,
+    metric: str = "euclidean",
+    block_size: int | None = None,
+) -> Shaped[ArrayLike, " m"]:
+    """Smooths new items' scores over a stored history: the operating phase of Sec. III.
+
+    Each query takes its own score and its k - 1 nearest rows of the history; every row of its group
+    and of the pool is a candidate.
+
+    Args:
+      query_scores: [m] a_G of the new items.
+      query_features: [m, d].
+      scores: [n] a_G of the history.
+      features: [n, d].
+      k: K, the query itself counted.
+      query_groups: [m]; needed where `groups` is given, and only there.
+      groups: [n].
+      pool: [n].
+      metric: see `smooth`.
+      block_size: see `smooth`.
+
+    Returns:
+      [m] in the type of `query_scores`.
+
+    Raises:
+      ValueError: see `smooth`.
+    """
+    problem = check_problem(
+        scores, features, (k,), groups=groups, pool=pool, metric=metric,
+        queries=(query_scores, query_features, query_groups),
+    )  # fmt: skip
+    own = jnp.full(len(problem.query_scores), -1)
+    out = _smooth(
+        problem, problem.query_scores, problem.query_features, problem.query_groups, own,
+        ks=problem.ks, metric=metric, block_size=block_size,
+    )  # fmt: skip
+    return _like(out[0], query_scores)
+
+
+@functools.partial(jax.jit, static_argnames=("ks", "metric", "block"))
+def _smooth_blocks(
+    scores: Float[Array, " n"],
+    features: Float[Array, "n d"],
+    groups: Int[Array, " n"],
+    pool: Bool[Array, " n"],
+    query_scores: Float[Array, " m"],
+    query_features: Float[Array, "m d"],
+    query_groups: Int[Array, " m"],
+    own: Int[Array, " m"],
+    *,
+    ks: tuple[int, ...],
+    metric: str,
+    block: int,
+) -> Float[Array, "k m"]:
+    """The readable form of Eq. 7: distances, top-k, gather, mean, block by block."""
+    features, query_features = embed(features, metric), embed(query_features, metric)
+    mean = features.mean(0)
+    items = items_of(features - mean, groups, pool)
+    queries = Queries(query_features - mean, query_groups, own)
+    others = max(ks) - 1
+    m = len(query_scores)
+
+    def one_block(inputs: tuple[Array, Queries]) -> Float[Array, "b k"]:
+        a_query, block_queries = inputs
+        if others == 0:
+            return jnp.broadcast_to(a_query[:, None], (block, len(ks)))
+        neighbours = scores[nearest(block_queries, items, others)]
+        sums = jnp.cumsum(jnp.concatenate([a_query[:, None], neighbours], axis=1), axis=1)
+        return sums[:, jnp.asarray(ks) - 1] / jnp.asarray(ks, sums.dtype)
+
+    def blocks(x: Array) -> Array:
+        padded = jnp.pad(x, [(0, -m % block)] + [(0, 0)] * (x.ndim - 1))
+        return padded.reshape(-1, block, *x.shape[1:])
+
+    out = jax.lax.map(one_block, (blocks(query_scores), jax.tree.map(blocks, queries)))
+    return out.reshape(-1, len(ks))[:m].T
+
+
+def _smooth(
+    problem: Problem, query_scores, query_features, query_groups, own, *, ks, metric, block_size
+) -> Float[Array, "k m"]:
+    n, m = len(problem.scores), len(query_scores)
+    if block_size is None:
+        block_size = max(1, BLOCK_BYTES // (4 * n))
+    return _smooth_blocks(
+        problem.scores, problem.features, problem.groups, problem.pool,
+        query_scores, query_features, query_groups, own,
+        ks=ks, metric=metric, block=min(block_size, m),
+    )  # fmt: skip
+
+
+def _like(out: Array, given: ArrayLike) -> ArrayLike:
+    if isinstance(given, jax.Array) or is_traced(out):
+        return out.astype(given.dtype)
+    return np.asarray(out).astype(given.dtype)

@@ -1,0 +1,1 @@
+"""Losses, optimisers, jitted steps and the one loop."""

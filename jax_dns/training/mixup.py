@@ -1,0 +1,41 @@
+"""Mixup of waveforms and labels (Zhang et al. 2018, ref. [20])."""
+
+import jax
+from jaxtyping import Array, Float, Key
+
+
+def mixup(
+    key: Key[Array, ""],
+    audio: Float[Array, "b t"],
+    *labels: Float[Array, "b *c"],
+    alpha: float = 0.2,
+    probability: float = 1.0,
+) -> tuple[Float[Array, "b ..."], ...]:
+    """Mixes each item with a partner from the whole batch.
+
+    lambda ~ Beta(alpha, alpha) for each item by itself, the same for its waveform and all labels.
+
+    Args:
+      key: of the draws.
+      audio: [b, t] waveforms.
+      *labels: arrays of b rows.
+      alpha: Beta's parameter; 0 leaves everything as it is.
+      probability: of mixing an item at all.
+
+    Returns:
+      The mixed waveforms, then the mixed labels.
+    """
+    if alpha == 0:
+        return audio, *labels
+    key_lambda, key_partner, key_apply = jax.random.split(key, 3)
+    n = len(audio)
+    weight = jax.random.beta(key_lambda, alpha, alpha, (n,))
+    if probability < 1:
+        weight = jax.numpy.where(jax.random.uniform(key_apply, (n,)) < probability, weight, 1.0)
+    partner = jax.random.permutation(key_partner, n)
+
+    def mix(x: Array) -> Array:
+        w = weight.reshape(n, *[1] * (x.ndim - 1)).astype(x.dtype)
+        return w * x + (1 - w) * x[partner]
+
+    return mix(audio), *[mix(label) for label in labels]
