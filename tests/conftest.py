@@ -1,0 +1,49 @@
+"""Shared set-up: types are checked, ranks are strict, compiled programs are kept for the session."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+# One cache for this process and those it starts; before JAX is imported. XLA compiles
+# EfficientNet-B0 for half a minute, once here rather than in every test and child.
+os.environ.setdefault(
+    "JAX_COMPILATION_CACHE_DIR", str(Path(tempfile.gettempdir()) / f"jax_dns_tests_{os.getuid()}")
+)
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+from jaxtyping import install_import_hook
+
+install_import_hook("jax_dns", "beartype.beartype")
+
+import jax
+import numpy as np
+import soundfile
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Real recordings, scores and labels, which the project reads and doesn't contain."""
+    if not SHARED.is_dir():
+        pytest.skip("no folder of real recordings beside the project")
+    return SHARED
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def write_clip(path: Path, seconds: float = 1.0, *, seed: int = 0, **options) -> Path:
+    """Writes noise as a recording; options: sample_rate Hz, channels, subtype, samples."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rate, channels = options.get("sample_rate", 16_000), options.get("channels", 1)
+    noise = 0.1 * np.random.default_rng(seed).normal(size=(round(seconds * rate), channels))
+    samples = options.get("samples", noise)
+    soundfile.write(path, samples, rate, subtype=options.get("subtype", "PCM_16"))
+    return path

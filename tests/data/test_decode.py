@@ -1,0 +1,68 @@
+"""Decoding and its checks."""
+
+import struct
+
+import librosa
+import numpy as np
+import pytest
+import soundfile
+from conftest import write_clip
+
+from jax_dns.data.decode import Format, decode
+from jax_dns.errors import InputError
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT", "PCM_U8"])
+def test_flac_and_wav_of_any_depth(tmp_path, subtype):
+    path = write_clip(tmp_path / "a.wav", subtype=subtype)
+    expected, _ = soundfile.read(path, dtype="float64")
+    got = decode(path, Format()).astype(np.float64)
+    scale = 32_768 if decode(path, Format()).dtype == np.int16 else 1
+    np.testing.assert_allclose(got / scale, expected, atol=1e-7)
+
+
+def bad_files(folder):
+    """File, format, and what its error must say."""
+    write_clip(folder / "stereo.wav", channels=2)
+    write_clip(folder / "fast.wav", sample_rate=44_100)
+    write_clip(folder / "empty.wav", samples=np.zeros(0))
+    nan = np.full(100, 0.1)
+    nan[17] = np.nan
+    write_clip(folder / "nan.wav", samples=nan, subtype="FLOAT")
+    (folder / "zero.wav").write_bytes(b"")
+    (folder / "noise.wav").write_bytes(bytes(range(256)))
+    (folder / "folder.wav").mkdir()
+    header = b"RIFF" + struct.pack("<I", 2**31) + b"WAVEfmt " + struct.pack("<I", 16)
+    header += struct.pack("<HHIIHH", 1, 1, 16_000, 32_000, 2, 16)
+    (folder / "header.wav").write_bytes(header + b"data" + struct.pack("<I", 2**31 - 64))
+    return {
+        "stereo.wav": "has 2 channels, expected mono",
+        "fast.wav": "sampled at 44100 Hz, expected 16000 Hz",
+        "empty.wav": "holds no samples",
+        "nan.wav": "sample 17 is nan",
+        "zero.wav": "not a readable",
+        "noise.wav": "not a readable",
+        "folder.wav": "not a readable",
+        "header.wav": "holds no samples|promises|not a readable",
+    }
+
+
+def test_bad_recordings_are_named(tmp_path):
+    for name, message in bad_files(tmp_path).items():
+        with pytest.raises(InputError, match=rf"{name}: .*({message})") as error:
+            decode(tmp_path / name, Format())
+        assert "\n" not in str(error.value)
+
+
+def test_channel_and_resampling(tmp_path):
+    stereo = write_clip(tmp_path / "stereo.wav", channels=2)
+    expected, _ = soundfile.read(stereo, dtype="int16")
+    np.testing.assert_array_equal(decode(stereo, Format(channel=1)), expected[:, 1])
+    with pytest.raises(InputError, match="none with number 2"):
+        decode(stereo, Format(channel=2))
+    fast = write_clip(tmp_path / "fast.wav", sample_rate=44_100)
+    got = decode(fast, Format(resample=True))
+    original, _ = soundfile.read(fast, dtype="float32")
+    np.testing.assert_allclose(
+        got, librosa.resample(original, orig_sr=44_100, target_sr=16_000), atol=1e-6
+    )
