@@ -11,16 +11,17 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from jax_dns.errors import InputError
+from jax_dns.typing import ArrayLike
 
 LOG_FLOOR = 2.2e-16  # the DCASE baseline's floor under the logarithm, -156.6 dB
 
 
 def stft_power(
-    audio: Float[Array, "*b t"], *, n_fft: int, hop: int
-) -> Float[Array, "*b frames bins"]:
+    audio: Float[ArrayLike, "*b t"], *, n_fft: int, hop: int
+) -> Float[ArrayLike, "*b frames bins"]:
     """Short-time power spectrum: periodic Hann window, centred frames, reflected at both ends.
 
     Args:
@@ -50,12 +51,13 @@ def stft_power(
     hops = hops.reshape(*audio.shape[:-1], n_frames + overlap - 1, hop)
     frames = jnp.concatenate([hops[..., i : i + n_frames, :] for i in range(overlap)], axis=-1)
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)
-    spectrum = jnp.fft.rfft(frames * window.astype(np.float32))
+    window = window.astype(np.float32).reshape([1] * audio.ndim + [n_fft])
+    spectrum = jnp.fft.rfft(frames * window)
     return spectrum.real**2 + spectrum.imag**2
 
 
 def mel_spectrogram(
-    audio: Float[Array, "*b t"],
+    audio: Float[ArrayLike, "*b t"],
     *,
     sample_rate: int,
     n_fft: int,
@@ -67,7 +69,7 @@ def mel_spectrogram(
     scale: str = "slaney",
     norm: str = "slaney",
     divide_by_window: bool = False,
-) -> Float[Array, "*b n_mels frames"]:
+) -> Float[ArrayLike, "*b n_mels frames"]:
     """Mel spectrogram.
 
     Args:
@@ -98,14 +100,14 @@ def mel_spectrogram(
     return jnp.einsum("...fk,mk->...mf", spectrum, bank, precision=jax.lax.Precision.HIGHEST)
 
 
-def decibel(power: Float[Array, "*b"]) -> Float[Array, "*b"]:
+def decibel(power: Float[ArrayLike, "*b"]) -> Float[ArrayLike, "*b"]:
     """10 log10(max(power, 2.2e-16)), in dB."""
     return 10.0 * jnp.log10(jnp.maximum(power, LOG_FLOOR))
 
 
 def stack_frames(
-    spectrogram: Float[Array, "*b n_mels frames"], n: int
-) -> Float[Array, "*b windows n_mels*{n}"]:
+    spectrogram: Float[ArrayLike, "*b n_mels frames"], n: int
+) -> Float[ArrayLike, "*b windows n_mels*{n}"]:
     """Concatenates n adjacent frames, the paper's psi for the autoencoder.
 
     Args:

@@ -1,4 +1,4 @@
-"""Shared set-up: types are checked, ranks are strict, compiled programs are kept for the session."""
+"""Shared set-up: types are checked, ranks are strict, compiled programs are kept."""
 
 import os
 import tempfile
@@ -17,9 +17,9 @@ from jaxtyping import install_import_hook
 
 install_import_hook("jax_dns", "beartype.beartype")
 
-import jax
-import numpy as np
-import soundfile
+import jax  # noqa: E402
+import numpy as np  # noqa: E402
+import soundfile  # noqa: E402
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 

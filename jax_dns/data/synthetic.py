@@ -139,7 +139,13 @@ def make_factory(
     recordings, truths = _plan(root, wanted)
     _claim(root, wanted)
     missing = {path: which for path, which in recordings.items() if not path.exists()}
-    for path, which in tqdm(missing.items(), "synthesising", unit="clip", disable=not progress):
+    for path, which in tqdm(
+        missing.items(),
+        "synthesising",
+        unit="clip",
+        disable=None if progress else True,
+        leave=False,
+    ):
         pcm, file = np.round(clip(*which, **sound) * 32767).astype(np.int16), io.BytesIO()
         soundfile.write(file, pcm, sample_rate, format="WAV", subtype="PCM_16")
         write_bytes(path, file.getvalue())

@@ -1,7 +1,9 @@
 """f_G: the ten-layer dense autoencoder of the DCASE baseline (Koizumi et al. 2020, ref. [1])."""
 
 import flax.linen as nn
-from jaxtyping import Array, Float
+from jaxtyping import Float
+
+from jax_dns.typing import ArrayLike
 
 HIDDEN = (128, 128, 128, 128, 8, 128, 128, 128, 128)  # nine hidden layers; the tenth reconstructs
 
@@ -15,7 +17,7 @@ class Autoencoder(nn.Module):
     bn_momentum: float = 0.99
 
     @nn.compact
-    def __call__(self, windows: Float[Array, "n d"], *, train: bool) -> Float[Array, "n d"]:
+    def __call__(self, windows: Float[ArrayLike, "n d"], *, train: bool) -> Float[ArrayLike, "n d"]:
         """Reconstructs windows.
 
         Args:

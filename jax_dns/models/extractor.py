@@ -8,17 +8,18 @@ from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from jax_dns.models.efficientnet import EfficientNetB0
+from jax_dns.typing import ArrayLike
 
 
 class Extracted(NamedTuple):
     """What the extractor says of a batch."""
 
-    feature: Float[Array, "b d"]  # f_D
-    machine_logit: Float[Array, " b"]  # g_mac(f_D), before the sigmoid
-    section_logit: Float[Array, "b c"]  # g_id(f_D), before the sigmoid
+    feature: Float[ArrayLike, "b d"]  # f_D
+    machine_logit: Float[ArrayLike, " b"]  # g_mac(f_D), before the sigmoid
+    section_logit: Float[ArrayLike, "b c"]  # g_id(f_D), before the sigmoid
 
 
 class Extractor(nn.Module):
@@ -45,7 +46,7 @@ class Extractor(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, spectrogram: Float[Array, "b m f"], *, train: bool) -> Extracted:
+    def __call__(self, spectrogram: Float[ArrayLike, "b m f"], *, train: bool) -> Extracted:
         """Maps spectrograms to features and logits.
 
         Args:

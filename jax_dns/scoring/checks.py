@@ -48,6 +48,7 @@ def check_problem(
     """
     if metric not in METRICS:
         raise InputError(f"metric: {metric!r}, expected one of {', '.join(METRICS)}")
+    scores, features, groups, pool = map(_array, (scores, features, groups, pool))
     n = _check_pair("", scores, features, metric)
     groups = _check_groups("groups", groups, n)
     if pool is None:
@@ -57,7 +58,7 @@ def check_problem(
     given: tuple[Any, ...] = (scores, features, groups, pool)
     query_groups, own_pool = groups, pool
     if queries is not None:
-        query_scores, query_features, query_groups = queries
+        query_scores, query_features, query_groups = map(_array, queries)
         m = _check_pair("query_", query_scores, query_features, metric)
         if np.shape(query_features)[1] != np.shape(features)[1]:
             raise InputError(
@@ -126,7 +127,8 @@ def _check_pair(prefix: str, scores: Any, features: Any, metric: str) -> int:
         if is_traced(x):
             continue
         # In the working type: a float64 value past float32's range is infinite there.
-        x = np.asarray(x).astype(jax.dtypes.canonicalize_dtype(np.float64)).reshape(n, -1)
+        with np.errstate(over="ignore"):
+            x = np.asarray(x).astype(jax.dtypes.canonicalize_dtype(np.float64)).reshape(n, -1)
         bad = ~np.isfinite(x).all(1)
         if bad.any():
             row = int(bad.argmax())
@@ -154,5 +156,10 @@ def _check_k(k: Any) -> int:
     return int(k)
 
 
+def _array(x: Any) -> Any:
+    """Lists as arrays; arrays, traced values and None as they are."""
+    return x if x is None or hasattr(x, "dtype") else np.asarray(x)
+
+
 def _what(x: Any) -> str:
-    return f"shape {list(np.shape(x))} of {getattr(x, 'dtype', type(x).__name__)}"
+    return f"shape {list(np.shape(x))} of {x.dtype}"

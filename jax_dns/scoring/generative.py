@@ -12,8 +12,9 @@ import jax
 from jaxtyping import Array, Float
 
 from jax_dns.training.losses import reconstruction_error
+from jax_dns.typing import ArrayLike
 
-Scorer = Callable[[Any, Float[Array, "b t"]], Float[Array, " b"]]
+Scorer = Callable[[Any, Float[ArrayLike, "b t"]], Float[ArrayLike, " b"]]
 
 
 def autoencoder_score(model: nn.Module, psi: Callable[[Array], Array]) -> Scorer:
@@ -28,7 +29,7 @@ def autoencoder_score(model: nn.Module, psi: Callable[[Array], Array]) -> Scorer
     """
 
     @jax.jit
-    def score(variables: Any, audio: Float[Array, "b t"]) -> Float[Array, " b"]:
+    def score(variables: Any, audio: Float[ArrayLike, "b t"]) -> Float[ArrayLike, " b"]:
         windows = psi(audio)
         flat = windows.reshape(-1, windows.shape[-1])
         error = reconstruction_error(flat, model.apply(variables, flat, train=False))

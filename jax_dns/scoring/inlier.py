@@ -14,6 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
 from jax_dns.errors import InputError
+from jax_dns.typing import ArrayLike
 
 
 class Mixture(NamedTuple):
@@ -75,7 +76,9 @@ def from_sklearn(model: GaussianMixture) -> Mixture:
 
 
 @jax.jit
-def negative_log_likelihood(mixture: Mixture, features: Float[Array, "n d"]) -> Float[Array, " n"]:
+def negative_log_likelihood(
+    mixture: Mixture, features: Float[ArrayLike, "n d"]
+) -> Float[ArrayLike, " n"]:
     """SerialOE's anomaly score of each segment.
 
     Args:
@@ -86,11 +89,11 @@ def negative_log_likelihood(mixture: Mixture, features: Float[Array, "n d"]) -> 
       [n] nats.
     """
 
-    def one_component(parts: tuple[Array, Array, Array]) -> Float[Array, " n"]:
+    def one_component(parts: tuple[Array, Array, Array]) -> Float[ArrayLike, " n"]:
         mean, rest, precision = parts
         # x - mu before the product, and mu to twice float32's digits: where a cluster is narrow,
         # the product of each by itself would lose what the difference holds.
-        centred = (features - mean) - rest
+        centred = (features - mean[None]) - rest[None]
         projected = jnp.matmul(centred, precision, precision=jax.lax.Precision.HIGHEST)
         return jnp.sum(projected**2, axis=-1)
 

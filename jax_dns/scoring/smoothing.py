@@ -8,6 +8,7 @@ that nothing of size N x N or N x K is ever held.
 """
 
 import functools
+from typing import no_type_check
 
 import jax
 import jax.numpy as jnp
@@ -16,12 +17,12 @@ from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from jax_dns.scoring.checks import Problem, check_problem, is_traced
 from jax_dns.scoring.neighbors import Queries, embed, items_of, nearest
+from jax_dns.typing import ArrayLike
 
 BLOCK_BYTES = 2**26  # of one block of distances
 
-ArrayLike = np.ndarray | Array
 
-
+@no_type_check  # it checks its arguments itself, and says more
 def smooth(
     scores: Shaped[ArrayLike, " n"],
     features: Shaped[ArrayLike, "n d"],
@@ -56,6 +57,7 @@ def smooth(
     )[0]
 
 
+@no_type_check  # it checks its arguments itself, and says more
 def smooth_grid(
     scores: Shaped[ArrayLike, " n"],
     features: Shaped[ArrayLike, "n d"],
@@ -92,6 +94,7 @@ def smooth_grid(
     return _like(out, scores)
 
 
+@no_type_check  # it checks its arguments itself, and says more
 def smooth_queries(
     query_scores: Shaped[ArrayLike, " m"],
     query_features: Shaped[ArrayLike, "m d"],
@@ -157,7 +160,7 @@ def _smooth_blocks(
 ) -> Float[Array, "k m"]:
     """The readable form of Eq. 7: distances, top-k, gather, mean, block by block."""
     features, query_features = embed(features, metric), embed(query_features, metric)
-    mean = features.mean(0)
+    mean = features.mean(0, keepdims=True)
     items = items_of(features - mean, groups, pool)
     queries = Queries(query_features - mean, query_groups, own)
     others = max(ks) - 1
@@ -169,7 +172,7 @@ def _smooth_blocks(
             return jnp.broadcast_to(a_query[:, None], (block, len(ks)))
         neighbours = scores[nearest(block_queries, items, others)]
         sums = jnp.cumsum(jnp.concatenate([a_query[:, None], neighbours], axis=1), axis=1)
-        return sums[:, jnp.asarray(ks) - 1] / jnp.asarray(ks, sums.dtype)
+        return sums[:, jnp.asarray(ks) - 1] / jnp.asarray([ks], sums.dtype)
 
     def blocks(x: Array) -> Array:
         padded = jnp.pad(x, [(0, -m % block)] + [(0, 0)] * (x.ndim - 1))
@@ -195,4 +198,4 @@ def _smooth(
 def _like(out: Array, given: ArrayLike) -> ArrayLike:
     if isinstance(given, jax.Array) or is_traced(out):
         return out.astype(given.dtype)
-    return np.asarray(out).astype(given.dtype)
+    return np.asarray(out).astype(np.asarray(given).dtype)

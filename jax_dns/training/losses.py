@@ -2,25 +2,27 @@
 
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Float
+
+from jax_dns.typing import ArrayLike
 
 
 def reconstruction_error(
-    windows: Float[Array, "... d"], reconstructed: Float[Array, "... d"]
-) -> Float[Array, "..."]:
+    windows: Float[ArrayLike, "... d"], reconstructed: Float[ArrayLike, "... d"]
+) -> Float[ArrayLike, "..."]:
     """(1/D) ||psi - f_G(psi)||^2 of each window: Eq. 2, and Eq. 1 before its mean over m."""
     return jnp.mean((windows - reconstructed) ** 2, axis=-1)
 
 
 def serial_oe_loss(
-    machine_logit: Float[Array, " b"],
-    section_logit: Float[Array, "b c"],
-    machine: Float[Array, " b"],
-    section: Float[Array, "b c"],
+    machine_logit: Float[ArrayLike, " b"],
+    section_logit: Float[ArrayLike, "b c"],
+    machine: Float[ArrayLike, " b"],
+    section: Float[ArrayLike, "b c"],
     *,
     lambda_id: float = 5.0,
     mask_outliers: bool = False,
-) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
+) -> tuple[Float[ArrayLike, ""], Float[ArrayLike, ""], Float[ArrayLike, ""]]:
     """Eq. 3: L_machine + lambda_id L_id, both binary cross-entropies.
 
     Eq. 5 lacks its minus sign in print; this is the usual, positive cross-entropy.

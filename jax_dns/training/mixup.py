@@ -1,16 +1,19 @@
 """Mixup of waveforms and labels (Zhang et al. 2018, ref. [20])."""
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
+
+from jax_dns.typing import ArrayLike
 
 
 def mixup(
     key: Key[Array, ""],
-    audio: Float[Array, "b t"],
-    *labels: Float[Array, "b *c"],
+    audio: Float[ArrayLike, "b t"],
+    *labels: Float[ArrayLike, "b ..."],
     alpha: float = 0.2,
     probability: float = 1.0,
-) -> tuple[Float[Array, "b ..."], ...]:
+) -> tuple[Float[ArrayLike, "b ..."], ...]:
     """Mixes each item with a partner from the whole batch.
 
     lambda ~ Beta(alpha, alpha) for each item by itself, the same for its waveform and all labels.
@@ -31,10 +34,11 @@ def mixup(
     n = len(audio)
     weight = jax.random.beta(key_lambda, alpha, alpha, (n,))
     if probability < 1:
-        weight = jax.numpy.where(jax.random.uniform(key_apply, (n,)) < probability, weight, 1.0)
+        weight = jnp.where(jax.random.uniform(key_apply, (n,)) < probability, weight, 1.0)
     partner = jax.random.permutation(key_partner, n)
 
-    def mix(x: Array) -> Array:
+    def mix(x: ArrayLike) -> Array:
+        x = jnp.asarray(x)
         w = weight.reshape(n, *[1] * (x.ndim - 1)).astype(x.dtype)
         return w * x + (1 - w) * x[partner]
 

@@ -1,0 +1,86 @@
+"""Metrics against definitions, the real score file and the paper's own table."""
+
+import csv
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jax_dns.artefact import Clips
+from jax_dns.evaluation.metrics import auc, cells, harmonic_mean, pauc, summary
+
+
+def test_real_scores_give_the_official_figures(shared):
+    folder = shared / "metrics/mimii_due_ae_scores"
+    with (folder / "anomaly_score_fan_section_00_source_test.csv").open() as file:
+        rows = list(csv.reader(file))
+    label = np.asarray(["anomaly" in name for name, _ in rows], int)
+    score = np.asarray([float(value) for _, value in rows])
+    assert abs(auc(label, score) - 0.6675) < 1e-12
+    assert abs(pauc(label, score) - 0.5694736842105264) < 1e-12
+
+
+def test_real_results_give_the_official_harmonic_means(shared):
+    with (shared / "metrics/mimii_due_ae_scores/result.csv").open() as file:
+        rows = [row for row in csv.reader(file) if row and row[0].isdigit()]
+    assert len(rows) == 30
+    assert abs(harmonic_mean(float(r[2]) for r in rows) - 0.618819883024955) < 1e-12
+    assert abs(harmonic_mean(float(r[3]) for r in rows) - 0.533860809237466) < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ((80.78, 60.77, 76.86, 81.49, 49.37, 55.06, 64.02), 64.72),
+        ((57.11, 59.50, 54.70, 55.63, 58.61, 58.74, 51.27), 56.38),
+        ((73.22, 64.42, 71.84, 69.13, 58.18, 55.91, 56.95), 63.52),
+        ((74.56, 64.64, 74.76, 70.63, 63.09, 70.19, 73.28), 69.89),
+    ],
+)
+def test_all_hmean_of_table_ii_from_its_own_rows(row, expected):
+    assert round(harmonic_mean(row), 2) == expected
+
+
+@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 5)), min_size=2, max_size=30))
+def test_auc_is_the_share_of_pairs_in_order(items):
+    label, score = map(np.asarray, zip(*items))
+    if len(set(label.tolist())) < 2:
+        return
+    pairs = [(a > n) + 0.5 * (a == n) for a in score[label == 1] for n in score[label == 0]]
+    assert auc(label, score.astype(float)) == pytest.approx(np.mean(pairs))
+
+
+def clips():
+    section = np.repeat([0, 1, 2], 8)
+    domain = np.tile(np.repeat(["source", "target"], 4), 3)
+    label = np.tile([0, 1], 12).astype(np.int8)
+    label[16:20] = -1  # section 2, source: unknown
+    return Clips(np.arange(24).astype(str), section, domain, label, np.arange(24))
+
+
+def test_cells_by_section_and_domain(rng):
+    given_clips, scores = clips(), rng.normal(size=24)
+    found = {(c.section, c.domain): c for c in cells(given_clips, scores)}
+    assert set(found) == {(s, d) for s in (0, 1) for d in ("source", "target", "all")} | {
+        (2, "target"), (2, "all")
+    }  # fmt: skip
+    rows = np.arange(8, 12)
+    assert found[1, "source"].auc == auc(given_clips.label[rows], scores[rows])
+    rows = np.arange(8, 16)
+    assert found[1, "all"].pauc == pauc(given_clips.label[rows], scores[rows])
+    assert found[2, "all"][2:] == found[2, "target"][2:]  # the unknown ones don't count
+
+
+def test_summary_under_both_readings(rng):
+    found = cells(clips(), rng.normal(size=24))
+    pooled = [v for c in found if c.domain == "all" and c.section < 2 for v in (c.auc, c.pauc)]
+    apart = [v for c in found if c.domain != "all" and c.section < 2 for v in (c.auc, c.pauc)]
+    assert summary(found, sections=(0, 1), pooled=True) == pytest.approx(harmonic_mean(pooled))
+    assert summary(found, sections=(0, 1), pooled=False) == pytest.approx(harmonic_mean(apart))
+    assert len(pooled) == 4 and len(apart) == 8
+    assert np.isnan(summary(found, sections=(9,), pooled=True))
+
+
+def test_harmonic_mean_of_nothing_and_of_zero():
+    assert np.isnan(harmonic_mean([])) and harmonic_mean([0.0, 1.0]) == 0.0
