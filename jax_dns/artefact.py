@@ -100,8 +100,12 @@ def read_segments(path: str | Path) -> tuple[Segments, dict[str, np.ndarray]]:
     """
     path = Path(path)
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        with path.open("rb") as stream:
+            if not zipfile.is_zipfile(stream):
+                raise zipfile.BadZipFile("not a zip file")
+            stream.seek(0)
+            with np.load(stream, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file (expected a segments.npz)") from error
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:

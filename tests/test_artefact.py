@@ -72,10 +72,9 @@ def test_damaged_files(tmp_path, content):
 
 
 def test_scores_may_be_missing_off_test(tmp_path):
-    changes = dict(
-        score=np.asarray([np.nan, 1, 1, 1, 1, 1]), split=np.asarray(["train"] + ["test"] * 5)
-    )
-    assert np.isnan(read_segments(written(tmp_path / "s.npz", **changes))[0].score[0])
+    score, split = np.asarray([np.nan, 1, 1, 1, 1, 1]), np.asarray(["train"] + ["test"] * 5)
+    path = written(tmp_path / "s.npz", score=score, split=split)
+    assert np.isnan(read_segments(path)[0].score[0])
 
 
 def test_clips_and_their_means(tmp_path):

@@ -26,6 +26,6 @@ def test_all_segments_in_order_and_in_full_batches(rng):
     assert which.tolist() == [0, 0, 1, 1, 1, 1, 2] and number.tolist() == [0, 1, 0, 1, 2, 3, 0]
     assert sizes == [4, 4]
     rows = np.asarray([2, 0, 1])[which]
-    expected = cut([(store, r) for r in rows], number * 10, segment=20)
+    expected = cut([(store, int(r)) for r in rows], number * 10, segment=20)
     np.testing.assert_allclose(score, expected.sum(1), rtol=1e-6)
     np.testing.assert_array_equal(feature, expected[:, :2])

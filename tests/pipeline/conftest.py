@@ -1,0 +1,53 @@
+"""A small factory and one run on it, shared by the tests of the whole path."""
+
+import shutil
+
+import pytest
+
+from jax_dns import config
+from jax_dns.data.synthetic import make_factory
+from jax_dns.pipeline import run
+
+
+def small(root):
+    """Two machine types, two sections, clips of 2 s: every stage, with the real networks."""
+    c = config.get_config()
+    c.data.root = str(root)
+    c.data.dev_sections, c.data.eval_sections = (0,), (1,)
+    c.data.segment, c.data.hop = 1.0, 0.5
+    c.ae.epochs = 2
+    c.ae.batch_size = 4
+    c.extractor.n_mels, c.extractor.window_hop = 32, 1024
+    c.extractor.epochs, c.extractor.batch_size, c.extractor.embed_batch_size = 2, 4, 8
+    c.extractor.save_every = 1
+    c.inlier.components = (1, 2)
+    c.smoothing.ks = (1, 2, 4, 512)
+    return c
+
+
+@pytest.fixture(scope="session")
+def factory(tmp_path_factory):
+    return make_factory(
+        tmp_path_factory.mktemp("factory"), machines=("fan", "valve"), sections=(0, 1),
+        dev_sections=(0,), train_source=5, train_target=2, test_normal=2, test_anomaly=2,
+        seconds=2.0, progress=False, eval_labels=False,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def finished(factory, tmp_path_factory):
+    """A workdir in which everything is done; not to be changed."""
+    workdir = tmp_path_factory.mktemp("finished")
+    run(small(factory), workdir)
+    return workdir
+
+
+@pytest.fixture
+def workdir(finished, tmp_path):
+    """A copy of it, to be changed."""
+    return shutil.copytree(finished, tmp_path / "work")
+
+
+@pytest.fixture
+def small_config(factory):
+    return small(factory)

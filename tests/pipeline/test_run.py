@@ -1,0 +1,263 @@
+"""The whole path on small sound: what it leaves, what it does again, and what it doesn't."""
+
+import csv
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+
+from jax_dns import smooth
+from jax_dns.artefact import clip_mean, clips_of, read_segments
+from jax_dns.data.clips import index_clips
+from jax_dns.errors import InputError
+from jax_dns.evaluation.metrics import cells, summary
+from jax_dns.pipeline import embedding, run
+from jax_dns.training import loop, machines
+
+pytestmark = pytest.mark.slow
+
+
+def contents(folder, *, but=()):
+    """Every file below a folder and its bytes."""
+    return {
+        str(p.relative_to(folder)): p.read_bytes()
+        for p in sorted(folder.rglob("*"))
+        if p.is_file() and p.name not in but
+    }
+
+
+def rows_of(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def no_training(monkeypatch):
+    monkeypatch.setattr(machines, "fit", lambda *_, **__: pytest.fail("trained again"))
+
+
+@pytest.fixture
+def embedded(monkeypatch):
+    """Counts the recordings that are embedded."""
+    counts, real = [], embedding.score_and_embed
+
+    def counting(recordings, *args, **options):
+        counts.append(len(recordings))
+        return real(recordings, *args, **options)
+
+    monkeypatch.setattr(embedding, "score_and_embed", counting)
+    return counts
+
+
+def test_segments_file_holds_every_segment(finished, factory):
+    for machine, clips in index_clips(factory).items():
+        segments, _ = read_segments(finished / machine / "segments.npz")
+        assert len(segments.clip) == 3 * len(clips)  # 2 s in segments of 1 s, 0.5 s apart
+        found = clips_of(segments)
+        expected = {c.name: (c.section, c.domain, c.label) for c in clips}
+        got = zip(found.section.tolist(), found.domain.tolist(), found.label.tolist())
+        assert dict(zip(found.name.tolist(), got)) == expected
+        by_name = dict(zip(segments.clip.tolist(), segments.split.tolist()))
+        for clip in clips:
+            assert (by_name[clip.name] == "test") == (clip.split == "test")
+        counts = [sum(v == part for v in by_name.values()) for part in ("train", "valid")]
+        assert counts == [10, 4]  # a section: 4 of 5 source clips and 1 of 2 target clips train
+        assert np.isfinite(segments.score).all() and segments.feature.shape[1] == 128
+
+
+def test_results_follow_from_the_segments(finished, small_config):
+    """AE, Proposed and its oracle once more, from segments.npz alone."""
+    results = json.loads((finished / "results.json").read_text())["readings"]
+    for machine in ("fan", "valve"):
+        segments, _ = read_segments(finished / machine / "segments.npz")
+        test = segments.where(segments.split == "test")
+        clips = clips_of(test)
+        values = {}
+        for data in ("source", "all"):
+            pool = (test.domain == "source") | (data == "all")
+            for k in (1, 2, 4):
+                scores = smooth(test.score, test.feature, k, groups=test.section, pool=pool)
+                values[k, data] = cells(clips, clip_mean(clips, scores))
+        for reading, pooled in (("pooled", True), ("by_domain", False)):
+            rows = {r["method"]: r for r in results[reading][machine]["0"]}
+            assert list(rows) == ["SerialOE", "AE", "Proposed", "Proposed (Oracle)"]
+            ae = summary(values[1, "all"], sections=(1,), pooled=pooled)
+            assert rows["AE"]["value"] == pytest.approx(ae)
+            for method, sections, key in (
+                ("Proposed", (0,), "development"), ("Proposed (Oracle)", (1,), "value"),
+            ):  # fmt: skip
+                best = max(summary(v, sections=sections, pooled=pooled) for v in values.values())
+                assert rows[method][key] == pytest.approx(best)
+
+
+def test_what_a_run_leaves(finished):
+    for name in ("config.json", "versions.json", "results.json", "results.csv", "results.txt"):
+        assert (finished / name).stat().st_size > 0
+    text = (finished / "results.txt").read_text()
+    for words in ("SerialOE", "Proposed (Oracle)", "fan  ", "valve", "All-hmean", "K="):
+        assert words in text
+    for machine in ("fan", "valve"):
+        names = {p.name for p in (finished / machine).iterdir()}
+        assert {"segments.npz", "scores.csv", "selection.json", "serial_oe.npz"} <= names
+        scores = rows_of(finished / machine / "scores.csv")
+        assert len(scores) == 16 and {"AE", "SerialOE", "Proposed"} <= set(scores[0])
+        log = (finished / machine / "extractor/metrics.jsonl").read_text().splitlines()
+        assert [json.loads(line)["epoch"] for line in log] == [1, 2]
+    official = finished / "official/Proposed"
+    assert len(list(official.glob("anomaly_score_*_test.csv"))) == 8
+    assert (official / "result.csv").is_file()
+    long = rows_of(finished / "results.csv")
+    assert {row["domain"] for row in long} == {"source", "target", "all"}
+
+
+def test_figures_or_what_was_left_out(finished, workdir, small_config, monkeypatch, capsys):
+    from jax_dns.evaluation import plots
+
+    if not plots.missing_packages():
+        assert (finished / "fan/k_curve.png").stat().st_size > 10_000
+        assert (finished / "valve/umap.png").stat().st_size > 10_000
+    monkeypatch.setattr(plots, "missing_packages", lambda: ["matplotlib", "umap"])
+    small_config.evaluation.umap_share = 0.5
+    run(small_config, workdir)
+    out = capsys.readouterr().out
+    assert "Left out, for lack of matplotlib and umap" in out and "All-hmean" in out
+
+
+def test_a_second_run_does_nothing_and_says_the_same(workdir, small_config, monkeypatch, embedded):
+    before = contents(workdir)
+    no_training(monkeypatch)
+    run(small_config, workdir)
+    after = contents(workdir)
+    assert after == before and embedded == []
+
+
+def test_a_changed_field_redoes_what_depends_on_it(workdir, small_config, monkeypatch, embedded):
+    no_training(monkeypatch)
+    segments = (workdir / "fan/segments.npz").stat().st_mtime_ns
+    before = (workdir / "fan/smoothed.npz").stat().st_mtime_ns
+    small_config.smoothing.ks = (1, 3)
+    small_config.ae.validate_every = 7  # changes nothing that training ends with
+    run(small_config, workdir)
+    assert embedded == []
+    assert (workdir / "fan/segments.npz").stat().st_mtime_ns == segments
+    assert (workdir / "fan/smoothed.npz").stat().st_mtime_ns > before
+    assert (
+        "K=3" in (workdir / "results.txt").read_text()
+        or "K=1" in (workdir / "results.txt").read_text()
+    )
+    monkeypatch.undo()
+    trained = []
+    monkeypatch.setattr(
+        machines, "fit", lambda *a, **k: trained.append(k["title"]) or loop.fit(*a, **k)
+    )
+    small_config.ae.learning_rate = 2e-3
+    run(small_config, workdir)
+    assert trained == ["fan AE", "valve AE"]
+    assert (workdir / "fan/segments.npz").stat().st_mtime_ns > segments
+
+
+def test_test_clips_added_or_removed_re_embed_just_those(
+    factory, workdir, small_config, tmp_path, monkeypatch, embedded
+):
+    root = shutil.copytree(factory, tmp_path / "root")
+    for path in root.rglob("*.wav"):  # new dates, same sound: nothing to train
+        os.utime(path)
+    small_config.data.root = str(root)
+    no_training(monkeypatch)
+    old, _ = read_segments(workdir / "fan/segments.npz")
+    name = "section_00_source_test_normal_0001.wav"
+    (root / "dev_data/fan/source_test" / name).unlink()
+    run(small_config, workdir)
+    assert embedded == []
+    gone, _ = read_segments(workdir / "fan/segments.npz")
+    assert set(old.clip) - set(gone.clip) == {name}
+    shutil.copy(factory / "dev_data/fan/source_test" / name, root / "dev_data/fan/source_test")
+    run(small_config, workdir)
+    assert embedded == [1]
+    back, _ = read_segments(workdir / "fan/segments.npz")
+    assert back.clip.tolist() == old.clip.tolist()
+    np.testing.assert_allclose(back.score, old.score, rtol=1e-5)
+    np.testing.assert_allclose(back.feature, old.feature, rtol=1e-4, atol=1e-5)
+
+
+def test_new_unlabelled_clips_are_scored_without_training(
+    factory, workdir, small_config, tmp_path, monkeypatch, embedded
+):
+    root = tmp_path / "new"
+    wanted = sorted((factory / "eval_data/fan").glob("*_test/*.wav"))
+    for path in wanted:
+        (root / "fan" / path.parent.name).mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, root / "fan" / path.parent.name)
+    selected = (workdir / "fan/selection.json").read_bytes()
+    old = {r["clip"]: r for r in rows_of(workdir / "fan/scores.csv")}
+    small_config.data.root = str(root)
+    no_training(monkeypatch)
+    run(small_config, workdir, stages=("embed", "smooth"))
+    rows = rows_of(workdir / "fan/scores.csv")
+    assert [r["clip"] for r in rows] == sorted(path.name for path in wanted)
+    assert {r["label"] for r in rows} == {"-1"} and embedded == []
+    for row in rows:  # section 1 is as it was, and so are its scores
+        assert float(row["AE"]) == float(old[row["clip"]]["AE"])
+        assert float(row["Proposed"]) == pytest.approx(float(old[row["clip"]]["Proposed"]))
+    assert (workdir / "fan/selection.json").read_bytes() == selected
+    run(small_config, workdir, stages=("embed", "fit", "smooth", "select", "evaluate"))
+    assert "no tables" in (workdir / "results.txt").read_text()
+    assert "SerialOE" in rows_of(workdir / "fan/scores.csv")[0]
+
+
+def test_interrupted_and_rerun_is_bit_identical(
+    finished, small_config, factory, tmp_path, monkeypatch
+):
+    """Stopped in the extractor's second epoch, then by the same command gone on."""
+    real, steps = machines.fit, []
+
+    def breaking(create, step, **options):
+        def counting(state, number):
+            steps.append((options["title"], number))
+            if steps[-1] == ("fan extractor", 6) and steps.count(steps[-1]) == 1:
+                raise KeyboardInterrupt
+            return step(state, number)
+
+        return real(create, counting, **options)
+
+    monkeypatch.setattr(machines, "fit", breaking)
+    with pytest.raises(KeyboardInterrupt):
+        run(small_config, tmp_path / "w")
+    run(small_config, tmp_path / "w")
+    assert steps.count(("fan extractor", 4)) == 1  # the first epoch is not gone through again
+    for name in ("results.json", "results.csv", "fan/segments.npz", "fan/scores.csv"):
+        assert (tmp_path / "w" / name).read_bytes() == (finished / name).read_bytes(), name
+
+
+def test_some_machines_and_several_seeds(small_config, tmp_path, monkeypatch):
+    small_config.data.machines = "fan"
+    small_config.seeds = (0, 1)
+    small_config.ae.epochs = small_config.extractor.epochs = 1
+    small_config.evaluation.figures = False
+    small_config.evaluation.fixed_ks = (4,)
+    run(small_config, tmp_path)
+    scores = [rows_of(tmp_path / f"seed_{s}/fan/scores.csv") for s in (0, 1)]
+    assert scores[0] != scores[1]
+    assert not (tmp_path / "seed_0/valve").exists()
+    text = (tmp_path / "results.txt").read_text()
+    assert "±" in text and "Proposed, K=4 source" in text and "00 source" in text
+
+
+def test_embedding_without_training_and_with_other_settings(workdir, small_config, tmp_path):
+    with pytest.raises(InputError, match=r"fan/ae: not trained"):
+        run(small_config, tmp_path / "empty", stages=("embed",))
+    small_config.extractor.n_mels = 48
+    with pytest.raises(InputError, match="fan/extractor: trained with other settings"):
+        run(small_config, workdir, stages=("embed", "smooth"))
+
+
+def test_nothing_to_train_on(factory, small_config, tmp_path):
+    root = tmp_path / "root"
+    shutil.copytree(factory / "dev_data/fan/source_test", root / "fan/source_test")
+    small_config.data.root = str(root)
+    with pytest.raises(InputError, match="fan has no training clips, nothing to train on"):
+        run(small_config, tmp_path / "w")
+    shutil.copytree(factory / "dev_data/fan/train", root / "fan/train")
+    with pytest.raises(InputError, match="no outlier clips"):
+        run(small_config, tmp_path / "w", stages=("train_extractor",))
