@@ -39,6 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
       Exit code: 0; 1 for input that can't be used, said in one line; 2 for a wrong command line.
     """
+    if argv is None:
+        _ask_for_huge_pages()
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or {"-h", "--help", "help"} & set(arguments):
         print(USAGE, end="", file=sys.stdout if arguments else sys.stderr)
@@ -99,6 +101,21 @@ def _run(arguments: list[str]) -> None:
 
     stages = values.stages.split(",") if values.stages else STAGES
     run(config, values.workdir, stages)
+
+
+def _ask_for_huge_pages() -> None:
+    """Starts the process anew with a setting that glibc reads before anything else runs.
+
+    XLA:CPU allocates each step's buffers anew, and the kernel hands them out zeroed, in pages of
+    4 KB unless malloc asks for more: the demo's extractor step takes 0.32 s without and 0.20 s with
+    this, on two cores.
+    """
+    setting = "glibc.malloc.hugetlb"
+    tunables = os.environ.get("GLIBC_TUNABLES", "")
+    if sys.platform == "linux" and setting not in tunables:
+        tunables = ":".join(filter(None, [tunables, f"{setting}=1"]))
+        environment = os.environ | {"GLIBC_TUNABLES": tunables}
+        os.execve(sys.executable, [sys.executable, "-m", "jax_dns", *sys.argv[1:]], environment)
 
 
 def _keep_compiled(keep: bool) -> None:

@@ -55,14 +55,16 @@ def _padded(x: jax.Array, kernel_shape: tuple[int, ...], stride: int) -> jax.Arr
 
 def _shifted(x: jax.Array, kernel: jax.Array, *, stride: int) -> jax.Array:
     """Sum over the taps (i, j) of kernel[i, j] times what the tap sees of the padded input."""
-    kh, kw, _ = kernel.shape
+    kh, kw, channels = kernel.shape
+    taps = kernel.astype(jnp.float32).reshape(kh, kw, 1, 1, 1, channels)
     height, width = ((-(-size // stride) - 1) * stride + 1 for size in x.shape[1:3])
     padded = _padded(x, kernel.shape, stride)
-    return sum(
-        padded[:, i : i + height : stride, j : j + width : stride] * kernel[i, j]
+    total = sum(
+        padded[:, i : i + height : stride, j : j + width : stride] * taps[i, j]
         for i in range(kh)
         for j in range(kw)
     )
+    return total.astype(x.dtype)
 
 
 def _input_gradient(grad: jax.Array, kernel: jax.Array, *, stride: int, shape) -> jax.Array:
@@ -72,7 +74,8 @@ def _input_gradient(grad: jax.Array, kernel: jax.Array, *, stride: int, shape) -
     output row u - i // stride. XLA's own transposition spreads `grad` with zeros instead: 14 times
     as slow for a 5x5 kernel of stride 2.
     """
-    kh, kw, _ = kernel.shape
+    kh, kw, channels = kernel.shape
+    taps = kernel.astype(jnp.float32).reshape(kh, kw, 1, 1, 1, channels)
     (top, _), (left, _) = (
         _same_padding(n, k, stride) for n, k in zip(shape, (kh, kw), strict=True)
     )
@@ -84,15 +87,14 @@ def _input_gradient(grad: jax.Array, kernel: jax.Array, *, stride: int, shape) -
     def phase(a, b):
         return sum(
             padded[:, above - i // stride :, before - j // stride :][:, :rows, :columns]
-            * kernel[i, j]
+            * taps[i, j]
             for i in range(a, kh, stride)
             for j in range(b, kw, stride)
         )
 
     phases = [jnp.stack([phase(a, b) for b in range(stride)], 3) for a in range(stride)]
-    batch, channels = grad.shape[0], grad.shape[3]
-    whole = jnp.stack(phases, 2).reshape(batch, rows * stride, columns * stride, channels)
-    return whole[:, top : top + shape[0], left : left + shape[1]]
+    whole = jnp.stack(phases, 2).reshape(-1, rows * stride, columns * stride, channels)
+    return whole[:, top : top + shape[0], left : left + shape[1]].astype(grad.dtype)
 
 
 def _kernel_gradient(x: jax.Array, grad: jax.Array, *, stride: int, shape) -> jax.Array:

@@ -1,62 +1,19 @@
 """The stages select and evaluate: from every setting's clip scores to tables and figures."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from jax_dns.artefact import Clips, Segments, clips_of, read_segments
-from jax_dns.errors import InputError
 from jax_dns.evaluation import tables
-from jax_dns.evaluation.metrics import cells
 from jax_dns.evaluation.official import write_anomaly_scores, write_results
-from jax_dns.evaluation.selection import Candidate, Choice, select
-from jax_dns.files import write_json, write_npz, write_text
+from jax_dns.evaluation.selection import Choice
+from jax_dns.files import write_json, write_text
+from jax_dns.pipeline import figures
+from jax_dns.pipeline.candidates import READINGS, TITLES, Folders, Found, FoundAll, choices, find
 from jax_dns.pipeline.records import fingerprint, is_done, record, recorded
-from jax_dns.scoring.methods import Scored
-
-READINGS = {"pooled": True, "by_domain": False}
-TITLES = {
-    "pooled": "both domains of a section pooled",
-    "by_domain": "each section and domain by itself",
-}
-Folders = Mapping[int, Mapping[str, Path]]  # seed -> machine type -> folder
-
-
-class Found(NamedTuple):
-    """One machine type and seed: its test clips and every method in every setting."""
-
-    clips: Clips
-    candidates: list[Candidate]
-
-
-def write_scored(path: Path, found: list[Scored], test: Segments) -> None:
-    """Writes the clip scores of many settings."""
-    write_npz(
-        path,
-        {
-            "clip": clips_of(test).name,
-            "method": np.asarray([s.method for s in found], str),
-            "size": np.asarray([s.size for s in found], np.int32),
-            "data": np.asarray([s.data for s in found], str),
-            "scores": np.asarray([s.scores for s in found], np.float64),
-        },
-    )
-
-
-def read_scored(path: Path) -> list[Scored]:
-    """Reads what `write_scored` wrote; nothing where the stage hasn't run."""
-    if not path.is_file():
-        return []
-    with np.load(path, allow_pickle=False) as file:
-        columns = (file[name] for name in Scored._fields)
-        return [
-            Scored(str(method), int(size), str(data), scores)
-            for method, size, data, scores in zip(*columns)
-        ]
 
 
 def report(config: ConfigDict, workdir: Path, folders: Folders, stages: Iterable[str]) -> None:
@@ -77,7 +34,7 @@ def report(config: ConfigDict, workdir: Path, folders: Folders, stages: Iterable
     if not {"smooth", "select", "evaluate"} & set(stages):
         return
     found = {
-        seed: {machine: _found(folder) for machine, folder in machines.items()}
+        seed: {machine: find(folder) for machine, folder in machines.items()}
         for seed, machines in folders.items()
     }
     if "select" in stages:
@@ -94,22 +51,6 @@ def report(config: ConfigDict, workdir: Path, folders: Folders, stages: Iterable
         record(workdir, "evaluated", key)
 
 
-def _found(folder: Path) -> Found:
-    segments, _ = read_segments(folder / "segments.npz")
-    clips = clips_of(segments.where(segments.split == "test"))
-    scored = read_scored(folder / "serial_oe.npz") + read_scored(folder / "smoothed.npz")
-    return Found(clips, [Candidate(*s, cells=cells(clips, s.scores)) for s in scored])
-
-
-def _choices(config: ConfigDict, found: Found, reading: str) -> list[Choice]:
-    return select(
-        found.candidates,
-        dev_sections=config.data.dev_sections,
-        eval_sections=config.data.eval_sections,
-        pooled=READINGS[reading],
-    )
-
-
 def _write_selection(config: ConfigDict, found: Found, folder: Path) -> None:
     """Writes the chosen settings; keeps earlier ones where there are no labels to choose by."""
     if not any(candidate.cells for candidate in found.candidates):
@@ -117,7 +58,7 @@ def _write_selection(config: ConfigDict, found: Found, folder: Path) -> None:
     chosen = {
         reading: {
             c.method: {"size": c.candidate.size, "data": c.candidate.data}
-            for c in _choices(config, found, reading)
+            for c in choices(config, found, reading)
         }
         for reading in READINGS
     }
@@ -155,9 +96,7 @@ def _write_scores(found: Found, machine: str, folder: Path) -> None:
     tqdm.write(f"{machine}: scores of {len(clips.name)} clips in {folder / 'scores.csv'}")
 
 
-def _evaluate(
-    config: ConfigDict, workdir: Path, folders: Folders, found: Mapping[int, Mapping[str, Found]]
-) -> str:
+def _evaluate(config: ConfigDict, workdir: Path, folders: Folders, found: FoundAll) -> str:
     """Writes results.json, results.csv, result.csv and figures; returns the tables."""
     if not any(
         c.cells for machines in found.values() for f in machines.values() for c in f.candidates
@@ -167,7 +106,7 @@ def _evaluate(
     sections = ",".join(map(str, config.data.eval_sections))
     texts, more, values = [], [], {}
     for reading in READINGS:
-        chosen = {s: {m: _choices(config, found[s][m], reading) for m in machines} for s in seeds}
+        chosen = {s: {m: choices(config, found[s][m], reading) for m in machines} for s in seeds}
         rows: dict[str, dict[str, list[float]]] = {}
         for machine in machines:
             for seed in seeds:
@@ -187,7 +126,7 @@ def _evaluate(
             rows = {
                 m: c.candidate.cells
                 for m in machines
-                for c in _choices(config, found[seed][m], "by_domain")
+                for c in choices(config, found[seed][m], "by_domain")
                 if c.method == method
             }
             root = next(iter(folders[seed].values())).parent
@@ -195,7 +134,7 @@ def _evaluate(
                 write_results(root / "official" / method, rows)
     write_json(workdir / "results.json", {"format_version": 1, "readings": values})
     write_text(workdir / "results.csv", _long_csv(found))
-    texts += [*more, _figures(config, workdir, folders, found)]
+    texts += [*more, figures.draw(config, workdir, folders, found)]
     return "\n" + "\n\n".join(text for text in texts if text) + "\n"
 
 
@@ -243,7 +182,7 @@ def _details(config: ConfigDict, found, chosen, machine: str) -> str:
     return tables.details(rows, f"{machine}, by section and domain; AUC/pAUC [%]")
 
 
-def _long_csv(found: Mapping[int, Mapping[str, Found]]) -> str:
+def _long_csv(found: FoundAll) -> str:
     """Every setting, section and domain."""
     header = ("seed", "machine", "method", "size", "data", "section", "domain", "auc", "pauc")
     rows = [
@@ -254,56 +193,3 @@ def _long_csv(found: Mapping[int, Mapping[str, Found]]) -> str:
         for cell in c.cells
     ]
     return tables.to_csv([header, *rows])
-
-
-def _figures(config: ConfigDict, workdir: Path, folders: Folders, found) -> str:
-    """Draws each machine type's K curve and UMAP; returns a line on what was left out."""
-    if not config.evaluation.figures:
-        return ""
-    from jax_dns.evaluation import plots
-
-    missing = plots.missing_packages()
-    if missing:
-        return (
-            f"Left out, for lack of {' and '.join(missing)} (pip install 'jax-dns[viz]'): "
-            "the K curves and the UMAP panels."
-        )
-    for seed, machines in folders.items():
-        for machine, folder in machines.items():
-            f = found[seed][machine]
-            plots.k_curve(
-                folder / "k_curve.png", f.candidates, title=machine, pooled=True,
-                sections={
-                    "development": config.data.dev_sections,
-                    "evaluation": config.data.eval_sections,
-                },
-            )  # fmt: skip
-            _umap(config, f, machine, folder)
-    return f"Figures: k_curve.png and umap.png in each machine's folder under {workdir}"
-
-
-def _umap(config: ConfigDict, found: Found, machine: str, folder: Path) -> None:
-    """UMAP of the first evaluation section's segments, before and after smoothing."""
-    from jax_dns import smooth
-    from jax_dns.evaluation import plots
-
-    segments, _ = read_segments(folder / "segments.npz")
-    test = segments.where(segments.split == "test")
-    present = [s for s in config.data.eval_sections if s in test.section]
-    test = test.where(test.section == present[0]) if present else test
-    choice = next(
-        (c.candidate for c in _choices(config, found, "pooled") if c.method.startswith("Proposed")),
-        None,
-    )
-    scores = {"a_G": test.score}
-    if choice is not None:
-        pool = (test.domain == "source") | (choice.data == "all")
-        scores[f"smoothed, {choice.setting}"] = smooth(
-            test.score, test.feature, choice.size, pool=pool, metric=config.smoothing.metric
-        )
-    if len(test.score) < 5:
-        raise InputError(f"{folder}: {len(test.score)} segments, UMAP needs at least 5")
-    plots.umap_scores(
-        folder / "umap.png", test.feature, scores, test.label, share=config.evaluation.umap_share,
-        title=f"{machine} section {test.section[0]:02d}",
-    )  # fmt: skip

@@ -27,6 +27,7 @@ from jax_dns.artefact import read_segments
 from jax_dns.errors import InputError
 from jax_dns.files import write_json, write_text
 from jax_dns.pipeline import networks, recordings, results
+from jax_dns.pipeline.candidates import write_scored
 from jax_dns.pipeline.embedding import embed
 from jax_dns.pipeline.networks import network_settings
 from jax_dns.pipeline.recordings import Machine
@@ -168,7 +169,7 @@ def _fit(config: ConfigDict, name: str, folder: Path, seed: int) -> None:
         train, test, components=c.components, data=recordings.names(c.data), seed=seed,
         regularisation=c.regularisation,
     )  # fmt: skip
-    results.write_scored(path, found, test)
+    write_scored(path, found, test)
     record(folder, "serial_oe", key)
 
 
@@ -199,7 +200,7 @@ def _smooth(config: ConfigDict, name: str, folder: Path) -> None:
             tqdm.write(
                 f"{name}: K up to {largest} of {max(c.ks)} fits every section's pool, {data}"
             )
-    results.write_scored(folder / "smoothed.npz", [methods.autoencoder(test), *found], test)
+    write_scored(folder / "smoothed.npz", [methods.autoencoder(test), *found], test)
     record(folder, "smoothed", key)
 
 

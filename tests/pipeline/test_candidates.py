@@ -1,0 +1,45 @@
+"""What fit and smooth leave for evaluation."""
+
+import numpy as np
+
+from jax_dns.artefact import Segments, write_segments
+from jax_dns.evaluation.metrics import auc
+from jax_dns.pipeline import candidates
+from jax_dns.scoring.methods import Scored
+
+
+def segments(rng):
+    n = 40
+    return Segments(
+        np.asarray([f"{i // 2:03d}.wav" for i in range(n)]), np.tile([0, 1], 20).astype(np.int32),
+        np.zeros(n, np.int32), np.full(n, "source"),
+        np.where(np.arange(n) < 30, "test", "train"),
+        np.repeat(np.arange(20) % 2, 2).astype(np.int8), rng.normal(size=n).astype(np.float32),
+        rng.normal(size=(n, 2)).astype(np.float32),
+    )  # fmt: skip
+
+
+def test_scored_round_trip(tmp_path, rng):
+    test = segments(rng)
+    found = [Scored("Proposed", 8, "all", np.arange(20.0)), Scored("AE", 0, "", np.ones(20))]
+    candidates.write_scored(tmp_path / "a.npz", found, test)
+    again = candidates.read_scored(tmp_path / "a.npz")
+    assert [s[:3] for s in again] == [s[:3] for s in found]
+    np.testing.assert_array_equal(again[0].scores, found[0].scores)
+    candidates.write_scored(tmp_path / "b.npz", [], test)
+    assert candidates.read_scored(tmp_path / "b.npz") == []
+    assert candidates.read_scored(tmp_path / "c.npz") == []
+
+
+def test_found_are_the_test_clips_with_every_settings_cells(tmp_path, rng):
+    every = segments(rng)
+    write_segments(tmp_path / "segments.npz", every)
+    test = every.where(every.split == "test")
+    scores = rng.normal(size=15)
+    for name, method in (("serial_oe", "SerialOE"), ("smoothed", "Proposed")):
+        found = [Scored(method, 2, "all", scores)]
+        candidates.write_scored(tmp_path / f"{name}.npz", found, test)
+    found = candidates.find(tmp_path)
+    assert len(found.clips.name) == 15
+    assert [c.method for c in found.candidates] == ["SerialOE", "Proposed"]
+    assert found.candidates[0].cells[0].auc == auc(np.arange(15) % 2, scores)

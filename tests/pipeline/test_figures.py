@@ -1,0 +1,71 @@
+"""Figures of a run."""
+
+import numpy as np
+import pytest
+
+from jax_dns import config, smooth
+from jax_dns.artefact import Segments, clips_of, write_segments
+from jax_dns.evaluation import plots
+from jax_dns.evaluation.metrics import cells
+from jax_dns.evaluation.selection import Candidate
+from jax_dns.pipeline import figures
+from jax_dns.pipeline.candidates import Found
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    calls = {}
+    monkeypatch.setattr(plots, "missing_packages", lambda: [])
+    monkeypatch.setattr(plots, "k_curve", lambda path, *_, **options: calls.update(k=options))
+    monkeypatch.setattr(
+        plots, "umap_scores", lambda path, *args, **options: calls.update(umap=args, title=options)
+    )
+    return calls
+
+
+def run_of(folder, rng, n):
+    test = Segments(
+        np.asarray([f"{i:03d}.wav" for i in range(n)]), np.zeros(n, np.int32),
+        np.arange(n, dtype=np.int32) % 2, np.tile(["source", "source", "target", "target"], n // 4),
+        np.full(n, "test"), (np.arange(n) // 4 % 2).astype(np.int8),
+        rng.normal(size=n).astype(np.float32), rng.normal(size=(n, 3)).astype(np.float32),
+    )  # fmt: skip
+    write_segments(folder / "segments.npz", test)
+    clips = clips_of(test)
+    scores = test.score.astype(float)
+    found = [
+        Candidate("Proposed", 3, "source", scores, cells(clips, scores)),
+        Candidate("AE", 0, "", scores, cells(clips, scores)),
+    ]
+    return test, {0: {"fan": Found(clips, found)}}
+
+
+def settings():
+    c = config.get_config()
+    c.data.dev_sections, c.data.eval_sections = (0,), (1,)
+    return c
+
+
+def test_umap_shows_the_evaluation_section_before_and_after(tmp_path, rng, drawn):
+    test, found = run_of(tmp_path, rng, 40)
+    figures.draw(settings(), tmp_path, {0: {"fan": tmp_path}}, found)
+    here = test.section == 1
+    features, scores, label = drawn["umap"]
+    np.testing.assert_array_equal(features, test.feature[here])
+    np.testing.assert_array_equal(label, test.label[here])
+    pool = test.domain[here] == "source"
+    expected = smooth(test.score[here], test.feature[here], 3, pool=pool)
+    np.testing.assert_array_equal(scores["smoothed, K=3 source"], expected)
+    assert drawn["k"]["sections"] == {"development": (0,), "evaluation": (1,)}
+
+
+def test_too_few_segments_for_umap_are_said(tmp_path, rng, drawn, capsys):
+    _, found = run_of(tmp_path, rng, 8)
+    figures.draw(settings(), tmp_path, {0: {"fan": tmp_path}}, found)
+    assert "umap" not in drawn and "fan: no UMAP panels of 4 segments" in capsys.readouterr().out
+
+
+def test_figures_can_be_turned_off(tmp_path):
+    c = settings()
+    c.evaluation.figures = False
+    assert figures.draw(c, tmp_path, {}, {}) == ""
