@@ -1,7 +1,7 @@
 """EfficientNet-B0 (Tan and Le, ICML 2019), as in timm's `tf_efficientnet_b0`.
 
-Two derivatives are written by hand. On two cores (8 spectrograms of 224 x 251) they bring a
-training step from 0.46 to 0.41 s of PyTorch's 0.43 s.
+Two derivatives are written by hand: with them a training step (8 spectrograms of 224 x 251, two
+cores) takes 0.38 s, without 0.43 s; PyTorch's takes 0.47 s beside them.
 """
 
 import math
@@ -15,6 +15,10 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from jax_dns.models.depthwise import depthwise_conv
+from jax_dns.typing import ArrayLike
+
+Maps = Float[ArrayLike, "b h w c"]
+Vector = Float[ArrayLike, " c"]
 
 
 class Stage(NamedTuple):
@@ -58,8 +62,8 @@ depthwise_init = partial(_he_normal, entering=-1)  # kernels [kh, kw, C]
 
 
 @jax.custom_vjp
-def pointwise_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """A 1x1 convolution of x [B, H, W, C] by a kernel [C, D], as one matrix product.
+def pointwise_conv(x: Maps, kernel: Float[ArrayLike, "c d"]) -> Float[Array, "b h w d"]:
+    """A 1x1 convolution, as one matrix product.
 
     JAX's derivative by the kernel is the transpose of a product, for which XLA:CPU first copies
     the whole of the incoming gradient into transposed order.
@@ -90,10 +94,10 @@ def _affine(x, gain, offset):
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(3,))
-def batch_norm(x: jax.Array, scale: jax.Array, bias: jax.Array, silu: bool):
-    """Normalises x [B, H, W, C] by its own mean and variance, then applies SiLU if wanted.
+def batch_norm(x: Maps, scale: Vector, bias: Vector, silu: bool) -> tuple[Maps, Vector, Vector]:
+    """Normalises `x` by its own mean and variance, then applies SiLU if wanted.
 
-    Returns y in the dtype of `x`, mean [C] and biased variance [C] in float32. The derivative keeps
+    Returns y in the dtype of `x`, mean [c] and biased variance [c] in float32. The derivative keeps
     `x` alone and computes the rest anew; it doesn't flow through the returned statistics.
     """
     return _batch_norm_forward(x, scale, bias, silu)[0]
@@ -207,7 +211,7 @@ class EfficientNetB0(nn.Module):
     drop_path: float = 0.0
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b h w c"], *, train: bool) -> Float[Array, "b i j d"]:
+    def __call__(self, x: Maps, *, train: bool) -> Float[Array, "b i j d"]:
         """Computes the last feature map.
 
         Args:
