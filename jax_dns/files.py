@@ -1,5 +1,6 @@
 """Files written whole: a reader finds the old file or the new one, never half of one."""
 
+import contextlib
 import io
 import json
 import os
@@ -27,7 +28,8 @@ def write_bytes(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise InputError(f"{path}: can't be written ({error.strerror})") from error
 
 
