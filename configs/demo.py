@@ -26,9 +26,9 @@ def get_config() -> ConfigDict:
     c.ae.epochs = 60
     c.ae.bn_momentum = 0.9
     c.extractor.n_mels = 32
-    c.extractor.epochs = 10
-    c.extractor.batch_size = 32
+    c.extractor.epochs = 8
+    c.extractor.batch_size = 16
     c.extractor.bn_momentum = 0.9
-    c.extractor.embed_batch_size = 32
+    c.extractor.embed_batch_size = 16
     c.inlier.components = (1, 2, 4)
     return c

@@ -115,7 +115,7 @@ def _ask_for_huge_pages() -> None:
     if sys.platform == "linux" and setting not in tunables:
         tunables = ":".join(filter(None, [tunables, f"{setting}=1"]))
         environment = os.environ | {"GLIBC_TUNABLES": tunables}
-        os.execve(sys.executable, [sys.executable, "-m", "jax_dns", *sys.argv[1:]], environment)
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
 
 
 def _keep_compiled(keep: bool) -> None:

@@ -26,7 +26,7 @@ def get_config() -> ConfigDict:
 def factory() -> ConfigDict:
     """The embedded data set, made first where `make` is set; see data/synthetic.py."""
     c = ConfigDict()
-    c.make = False  # make it in data.root, or in <workdir>/factory where that is empty
+    c.make = False  # make it in <workdir>/factory, where data.root is empty
     c.seed = 0
     c.machines = "fan,gearbox,pump"
     c.sections = 6

@@ -95,7 +95,7 @@ def test_corrupt_clips_can_be_skipped(root, tmp_path, capsys):
         ("extra", 2, "extra: not an option"),
         ("--config.data.standardise=clip", 1, "data.standardise: 'clip', expected recording"),
         ("--config.data.machines=saw", 1, "no recordings of 'saw'.*found: motor, uav"),
-        ("--config.seeds=()", 1, "seeds: none"),
+        ("--config.seeds=()", 1, r"seeds: \(\), expected whole numbers"),
     ],
 )
 def test_unusable_arguments(root, tmp_path, capsys, argument, code, message):

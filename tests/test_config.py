@@ -1,6 +1,7 @@
 """The paper's settings, and that every config file is one of changed fields only."""
 
 import importlib.util
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,14 @@ def test_config_files(path):
 def test_the_papers_config_changes_nothing():
     path = next(p for p in CONFIGS if p.stem == "dcase2021")
     assert load(path).get_config().to_dict() == config.get_config().to_dict()
+
+
+def test_every_package_is_installed():
+    project = Path(__file__).parents[1]
+    with (project / "pyproject.toml").open("rb") as file:
+        listed = tomllib.load(file)["tool"]["setuptools"]["packages"]
+    found = {p.parent.relative_to(project) for p in project.glob("jax_dns/**/__init__.py")}
+    assert set(listed) == {".".join(path.parts) for path in found}
 
 
 def test_the_demo_keeps_the_networks():

@@ -69,7 +69,7 @@ def index_clips(
         if machine not in folders:
             found = ", ".join(sorted(folders)) or "none"
             raise InputError(
-                f"data.machines: no recordings of {machine!r} under {root}; found: {found}"
+                f"no recordings of {machine!r} under data.root, {root}; found: {found}"
             )
     if not wanted:
         raise InputError(

@@ -44,13 +44,18 @@ def embed(config: ConfigDict, machine: Machine, name: str, folder: Path, seed: i
     }
     labels = [(c.name, c.label, split[c.name]) for c in machine.clips]
     no_training = "train" not in split.values()
+    if no_training and config.data.standardise == "machine":
+        raise InputError(
+            f"{config.data.root}: no training clips of {name} (expected them: "
+            "data.standardise=machine takes mean and variance from them)"
+        )
     if no_training and old is not None:
         # A folder of new clips only: the inlier model still needs the training segments.
         trained_on = set(old.clip[old.split != "test"].tolist())
         keep |= trained_on
         digests |= {n: known["clips"][n] for n in trained_on}
     key = fingerprint(model, digests, labels)
-    if is_done(folder, "segments", key):
+    if is_done(folder, "segments", key) and (folder / "segments.npz").is_file():
         return
     fresh = [row for row, clip in enumerate(machine.clips) if clip.name not in keep]
     parts = [old.where(np.isin(old.clip, sorted(keep)))] if keep else []
@@ -75,7 +80,7 @@ def _splits(config: ConfigDict, machine: Machine, seed: int) -> dict[str, str]:
 def _new_segments(config, machine, rows, folder, trained, *, title) -> Segments:
     """Segments of some clips, with scores and features but not yet domain, label and split."""
     net = networks.autoencoder(config)
-    steps = networks.extractor(config, n_sections=trained["extractor"]["sections"])
+    steps = networks.extractor(config, n_sections=trained["extractor"]["sections"], trained=True)
     ae = _restore(folder / "ae", net.steps.create, config.ae.keep)
     extractor = _restore(folder / "extractor", steps.create, config.extractor.keep)
     which, number, score, feature = score_and_embed(

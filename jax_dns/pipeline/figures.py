@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from jax_dns import smooth
 from jax_dns.artefact import read_segments
 from jax_dns.evaluation import plots
-from jax_dns.pipeline.candidates import Folders, Found, FoundAll, choices
+from jax_dns.pipeline.candidates import Folders, Found, FoundAll, choices, smoothing_groups
 
 FEWEST = 5  # segments that UMAP needs
 
@@ -41,21 +42,27 @@ def _umap(config: ConfigDict, found: Found, machine: str, folder: Path) -> None:
     """UMAP of the first evaluation section's segments, before and after smoothing."""
     segments, _ = read_segments(folder / "segments.npz")
     test = segments.where(segments.split == "test")
-    present = [s for s in config.data.eval_sections if s in test.section]
-    test = test.where(test.section == present[0]) if present else test
+    scores = {"a_G": test.score}
     choice = next(
         (c.candidate for c in choices(config, found, "pooled") if c.method.startswith("Proposed")),
         None,
     )
-    if len(test.score) < FEWEST:
-        tqdm.write(f"{machine}: no UMAP panels of {len(test.score)} segments")
-        return
-    scores = {"a_G": test.score}
-    if choice is not None:
+    c = config.smoothing
+    if choice is not None and c.unit == "segment":
         pool = (test.domain == "source") | (choice.data == "all")
-        scores[f"smoothed, {choice.setting}"] = smooth(
-            test.score, test.feature, choice.size, pool=pool, metric=config.smoothing.metric
-        )
+        smoothed = smooth(
+            test.score, test.feature, choice.size, groups=smoothing_groups(config, test),
+            pool=pool, metric=c.metric,
+        )  # fmt: skip
+        if c.outside_pool == "keep":
+            smoothed = np.where(pool, smoothed, test.score)
+        scores[f"smoothed, {choice.setting}"] = smoothed
+    present = [s for s in config.data.eval_sections if s in test.section]
+    here = test.section == (present[0] if present else test.section[0])
+    if here.sum() < FEWEST:
+        tqdm.write(f"{machine}: no UMAP panels of {here.sum()} segments")
+        return
+    test, scores = test.where(here), {name: values[here] for name, values in scores.items()}
     plots.umap_scores(
         folder / "umap.png", test.feature, scores, test.label, share=config.evaluation.umap_share,
         title=f"{machine} section {test.section[0]:02d}",

@@ -1,12 +1,16 @@
 """Both networks as a config describes them, compiled once for all machine types and seeds."""
 
 import functools
+import hashlib
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 from ml_collections import ConfigDict, FrozenConfigDict
 
+from jax_dns.errors import InputError
 from jax_dns.features import decibel, mel_spectrogram, stack_frames
 from jax_dns.models.autoencoder import Autoencoder
 from jax_dns.models.extractor import Extractor
@@ -35,7 +39,25 @@ def network_settings(config: ConfigDict, part: ConfigDict) -> str:
     """Fingerprint of what a network is and hears, apart from the recordings."""
     d = config.data
     heard = [d.sample_rate, d.channel, d.standardise, d.segment, d.train_fraction]
-    return fingerprint(without(part, *BOOKKEEPING), heard)
+    aside = BOOKKEEPING if part.keep == "last" else BOOKKEEPING[1:]
+    return fingerprint(without(part, *aside), heard)
+
+
+def weights_digest(config: ConfigDict) -> str:
+    """Digest of the file of first weights; empty where there is none."""
+    path = Path(config.extractor.initial_weights)
+    if not config.extractor.initial_weights:
+        return ""
+    if not path.is_file():
+        raise InputError(f"extractor.initial_weights: no such file {str(path)!r}")
+    return hashlib.blake2b(path.read_bytes(), digest_size=12).hexdigest()
+
+
+def trace(config: ConfigDict) -> None:
+    """Runs both networks on shapes alone: settings that don't fit fail here, in seconds."""
+    key = jax.random.key(0)
+    jax.eval_shape(autoencoder(config).steps.create, key)
+    jax.eval_shape(extractor(config, n_sections=2).create, key)
 
 
 def segment_samples(config: ConfigDict) -> int:
@@ -55,10 +77,16 @@ def autoencoder(config: ConfigDict) -> Generative:
     )
 
 
-def extractor(config: ConfigDict, *, n_sections: int) -> ExtractorSteps:
-    """The discriminative side, with as many product IDs as the machine type has sections."""
+def extractor(config: ConfigDict, *, n_sections: int, trained: bool = False) -> ExtractorSteps:
+    """The discriminative side, with as many product IDs as the machine type has sections.
+
+    `trained`: its parameters come from a checkpoint, and a file of first weights isn't read.
+    """
+    part = config.extractor.copy_and_resolve_references()
+    if trained:
+        part.initial_weights = ""
     return _extractor(
-        FrozenConfigDict(config.extractor),
+        FrozenConfigDict(part),
         config.data.sample_rate,
         segment_samples(config),
         n_sections,

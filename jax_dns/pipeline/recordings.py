@@ -42,22 +42,19 @@ def make_factory(config: ConfigDict, workdir: Path) -> None:
     )  # fmt: skip
 
 
-def index(config: ConfigDict, workdir: Path) -> dict[str, Machine]:
-    """Finds and decodes the recordings of all machine types concerned, outliers included."""
+def index(config: ConfigDict, workdir: Path, *, outliers: bool = True) -> dict[str, Machine]:
+    """Finds and decodes the recordings of all machine types concerned, outliers if wanted."""
     d = config.data
-    if d.standardise not in ("recording", "machine"):
-        raise InputError(f"data.standardise: {d.standardise!r}, expected recording or machine")
     root = data_root(config, workdir)
-    clips = index_clips(root, ground_truth=d.ground_truth)
-    named = names(d.machines) + names(d.outliers)
-    for name in named:
+    named = names(d.machines)
+    if outliers:
+        named = named + names(d.outliers) if named and d.outliers else []
+    clips = index_clips(root, machines=named, ground_truth=d.ground_truth)
+    for name in names(d.outliers) if outliers else ():
         if name not in clips:
-            raise InputError(
-                f"data.machines, data.outliers: no recordings of {name!r} under {root}; "
-                f"found: {', '.join(clips)}"
-            )
+            raise InputError(f"data.outliers: no recordings of {name!r} under {root}")
     machines = {}
-    for name in sorted(set(named) if d.machines and d.outliers else clips):
+    for name in clips:
         kept, store = open_store(
             clips[name], workdir / "audio" / name,
             audio_format=Format(d.sample_rate, d.channel, d.resample),

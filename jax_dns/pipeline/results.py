@@ -7,9 +7,10 @@ import numpy as np
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from jax_dns.evaluation import tables
+from jax_dns.errors import InputError
+from jax_dns.evaluation import plots, tables
 from jax_dns.evaluation.official import write_anomaly_scores, write_results
-from jax_dns.evaluation.selection import Choice
+from jax_dns.evaluation.selection import Candidate, Choice
 from jax_dns.files import write_json, write_text
 from jax_dns.pipeline import figures
 from jax_dns.pipeline.candidates import READINGS, TITLES, Folders, Found, FoundAll, choices, find
@@ -26,13 +27,15 @@ def report(config: ConfigDict, workdir: Path, folders: Folders, stages: Iterable
     ]
     d = config.data
     sections = [list(d.dev_sections), list(d.eval_sections)]
-    key = fingerprint(parts, sections, config.evaluation, sorted(stages))
+    left_out = plots.missing_packages() if config.evaluation.figures else []
+    key = fingerprint(parts, sections, config.evaluation, sorted(stages), left_out)
     summary = workdir / "results.txt"
     if "evaluate" in stages and is_done(workdir, "evaluated", key) and summary.is_file():
         tqdm.write(summary.read_text())
         return
     if not {"smooth", "select", "evaluate"} & set(stages):
         return
+    (workdir / "evaluated.json").unlink(missing_ok=True)
     found = {
         seed: {machine: find(folder) for machine, folder in machines.items()}
         for seed, machines in folders.items()
@@ -42,6 +45,8 @@ def report(config: ConfigDict, workdir: Path, folders: Folders, stages: Iterable
             for machine, folder in machines.items():
                 _write_selection(config, found[seed][machine], folder)
     for seed, machines in folders.items():
+        for stale in next(iter(machines.values())).parent.glob("official/*/*.csv"):
+            stale.unlink()
         for machine, folder in machines.items():
             _write_scores(found[seed][machine], machine, folder)
     if "evaluate" in stages:
@@ -67,8 +72,27 @@ def _write_selection(config: ConfigDict, found: Found, folder: Path) -> None:
 
 def _write_scores(found: Found, machine: str, folder: Path) -> None:
     """Writes scores.csv and the official score files, in the settings once selected."""
-    selection = recorded(folder, "selection").get("pooled", {})
-    columns = {"AE": next(c for c in found.candidates if c.method == "AE")}
+    columns = _selected(found, machine, folder, "pooled")
+    if not columns:
+        raise InputError(f"{folder}: no smoothed.npz of these segments (expected the stage smooth)")
+    clips = found.clips
+    header = ("clip", "section", "domain", "label", *columns)
+    lines = zip(
+        clips.name, clips.section, clips.domain, clips.label,
+        *([repr(float(s)) for s in c.scores] for c in columns.values()),
+    )  # fmt: skip
+    write_text(folder / "scores.csv", tables.to_csv([header, *lines]))
+    # The official figures are by domain, and so is the selection of what they rate.
+    for method, candidate in _selected(found, machine, folder, "by_domain").items():
+        official = folder.parent / "official" / method
+        write_anomaly_scores(official, machine, clips, candidate.scores)
+    tqdm.write(f"{machine}: scores of {len(clips.name)} clips in {folder / 'scores.csv'}")
+
+
+def _selected(found: Found, machine: str, folder: Path, reading: str) -> dict[str, Candidate]:
+    """Each method in the setting once selected, or the largest below it that there is."""
+    selection = recorded(folder, "selection").get(reading, {})
+    columns = {c.method: c for c in found.candidates if c.method == "AE"}
     for method in ("SerialOE", "Proposed"):
         wanted = selection.get(method) or selection.get(f"{method} (Oracle)")
         usable = [
@@ -83,17 +107,7 @@ def _write_scores(found: Found, machine: str, folder: Path) -> None:
                     f"{machine}: {method} with {columns[method].setting}; the setting selected, "
                     f"{wanted['size']}, needs more clips"
                 )
-    clips = found.clips
-    header = ("clip", "section", "domain", "label", *columns)
-    lines = zip(
-        clips.name, clips.section, clips.domain, clips.label,
-        *([repr(float(s)) for s in c.scores] for c in columns.values()),
-    )  # fmt: skip
-    write_text(folder / "scores.csv", tables.to_csv([header, *lines]))
-    for method, candidate in columns.items():
-        official = folder.parent / "official" / method
-        write_anomaly_scores(official, machine, clips, candidate.scores)
-    tqdm.write(f"{machine}: scores of {len(clips.name)} clips in {folder / 'scores.csv'}")
+    return columns
 
 
 def _evaluate(config: ConfigDict, workdir: Path, folders: Folders, found: FoundAll) -> str:
@@ -105,6 +119,7 @@ def _evaluate(config: ConfigDict, workdir: Path, folders: Folders, found: FoundA
     seeds, machines = list(found), list(next(iter(found.values())))
     sections = ",".join(map(str, config.data.eval_sections))
     texts, more, values = [], [], {}
+    fixed = config.evaluation.fixed_ks or config.evaluation.fixed_components
     for reading in READINGS:
         chosen = {s: {m: choices(config, found[s][m], reading) for m in machines} for s in seeds}
         rows: dict[str, dict[str, list[float]]] = {}
@@ -119,7 +134,7 @@ def _evaluate(config: ConfigDict, workdir: Path, folders: Folders, found: FoundA
         values[reading] = {
             m: {str(s): [_choice_json(c) for c in chosen[s][m]] for s in seeds} for m in machines
         }
-        if reading == "pooled" and (len(machines) == 1 or config.evaluation.fixed_ks):
+        if reading == "pooled" and (len(machines) == 1 or fixed):
             more = [_details(config, found, chosen, machine) for machine in machines]
     for seed in seeds:
         for method in ("AE", "SerialOE", "Proposed"):

@@ -19,7 +19,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import jax
-import numpy as np
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
@@ -27,14 +26,16 @@ from jax_dns.artefact import read_segments
 from jax_dns.errors import InputError
 from jax_dns.files import write_json, write_text
 from jax_dns.pipeline import networks, recordings, results
-from jax_dns.pipeline.candidates import write_scored
+from jax_dns.pipeline.candidates import artefact_key, smoothing_groups, write_scored
+from jax_dns.pipeline.checks import check
 from jax_dns.pipeline.embedding import embed
 from jax_dns.pipeline.networks import network_settings
 from jax_dns.pipeline.recordings import Machine
-from jax_dns.pipeline.records import begin, fingerprint, is_done, record, recorded
+from jax_dns.pipeline.records import begin, fingerprint, is_done, record
 from jax_dns.scoring import methods
 from jax_dns.training.machines import Schedule, train_autoencoder, train_extractor
 
+ON_SOUND = ("index", "train_ae", "train_extractor", "embed")  # the others read segments.npz
 STAGES = ("index", "train_ae", "train_extractor", "embed", "fit", "smooth", "select", "evaluate")
 
 
@@ -53,11 +54,16 @@ def run(config: ConfigDict, workdir: str | Path, stages: Iterable[str] = STAGES)
     for stage in stages:
         if stage not in STAGES:
             raise InputError(f"stages: {stage!r}, expected some of {','.join(STAGES)}")
+    check(config)
     workdir = _prepare(config, Path(workdir))
-    machines = recordings.index(config, workdir)
-    targets = recordings.targets(config, machines)
-    for name in targets:
-        tqdm.write(f"{name}: {len(machines[name].clips)} clips")
+    machines: dict[str, Machine] = {}
+    if set(stages) & set(ON_SOUND):
+        machines = recordings.index(config, workdir, outliers="train_extractor" in stages)
+        targets = recordings.targets(config, machines)
+        for name in targets:
+            tqdm.write(f"{name}: {len(machines[name].clips)} clips")
+    else:
+        targets = recordings.names(config.data.machines) or _with_segments(config, workdir)
     folders = {
         seed: {name: _seed_folder(config, workdir, seed) / name for name in targets}
         for seed in config.seeds
@@ -80,8 +86,6 @@ def run(config: ConfigDict, workdir: str | Path, stages: Iterable[str] = STAGES)
 
 def _prepare(config: ConfigDict, workdir: Path) -> Path:
     """Makes the workdir, and the embedded data set if asked to; writes down what runs in it."""
-    if not config.seeds:
-        raise InputError("seeds: none, expected at least one")
     workdir = workdir.absolute()
     try:
         workdir.mkdir(parents=True, exist_ok=True)
@@ -93,7 +97,7 @@ def _prepare(config: ConfigDict, workdir: Path) -> Path:
     device = jax.devices()[0]
     versions |= {"python": platform.python_version(), "device": device.device_kind}
     write_json(workdir / "versions.json", versions)
-    if config.factory.make:
+    if config.factory.make and not config.data.root:
         recordings.make_factory(config, workdir)
     return workdir
 
@@ -102,9 +106,16 @@ def _seed_folder(config: ConfigDict, workdir: Path, seed: int) -> Path:
     return workdir if len(config.seeds) == 1 else workdir / f"seed_{seed}"
 
 
+def _with_segments(config: ConfigDict, workdir: Path) -> list[str]:
+    """Machine types that have a segments.npz, whoever wrote it."""
+    folder = _seed_folder(config, workdir, config.seeds[0])
+    found = sorted(path.parent.name for path in folder.glob("*/segments.npz"))
+    if not found:
+        raise InputError(f"{folder}: no <machine>/segments.npz (expected the stage embed's)")
+    return found
+
+
 def _schedule(config: ConfigDict, part: ConfigDict) -> Schedule:
-    if part.keep not in ("last", "best"):
-        raise InputError(f"keep: {part.keep!r}, expected last or best")
     names = ("epochs", "batch_size", "validate_every", "save_every", "keep")
     return Schedule(*(part[name] for name in names), config.tensorboard)
 
@@ -125,6 +136,7 @@ def _train_ae(config: ConfigDict, machines, name: str, folder: Path, seed: int) 
     key = fingerprint(settings, seed, data.digests)
     if is_done(folder, "done", key):
         return
+    networks.trace(config)
     begin(folder, key)
     net = networks.autoencoder(config)
     train_autoencoder(
@@ -140,9 +152,15 @@ def _train_extractor(config: ConfigDict, machines, name: str, folder: Path, seed
     outliers = recordings.outlier_clips(config, machines, name, seed)
     e = config.extractor
     settings = network_settings(config, e)
-    key = fingerprint(settings, seed, data.digests, [other.digests for other in outliers])
+    weights = networks.weights_digest(config)
+    key = fingerprint(settings, seed, data.digests, [o.digests for o in outliers], weights)
     if is_done(folder, "done", key):
         return
+    if not any(len(other.split.train) for other in outliers):
+        raise InputError(
+            f"{name} extractor: no outlier clips (expected training clips of another machine type)"
+        )
+    networks.trace(config)
     begin(folder, key)
     sections = len({clip.section for clip in data.clips})
     train_extractor(
@@ -156,8 +174,8 @@ def _train_extractor(config: ConfigDict, machines, name: str, folder: Path, seed
 
 def _fit(config: ConfigDict, name: str, folder: Path, seed: int) -> None:
     c = config.inlier
-    path, key = folder / "serial_oe.npz", fingerprint(c, seed, _artefact_key(folder))
-    if is_done(folder, "serial_oe", key):
+    path, key = folder / "serial_oe.npz", fingerprint(c, seed, artefact_key(folder))
+    if is_done(folder, "serial_oe", key) and path.is_file():
         return
     segments, _ = read_segments(folder / "segments.npz")
     train = segments.where(segments.split == c.split)
@@ -170,26 +188,18 @@ def _fit(config: ConfigDict, name: str, folder: Path, seed: int) -> None:
         regularisation=c.regularisation,
     )  # fmt: skip
     write_scored(path, found, test)
-    record(folder, "serial_oe", key)
+    record(folder, "serial_oe", key, artefact=artefact_key(folder))
 
 
 def _smooth(config: ConfigDict, name: str, folder: Path) -> None:
     c = config.smoothing
     d = config.data
-    key = fingerprint(c, list(d.dev_sections), list(d.eval_sections), _artefact_key(folder))
-    if is_done(folder, "smoothed", key):
+    key = fingerprint(c, list(d.dev_sections), list(d.eval_sections), artefact_key(folder))
+    if is_done(folder, "smoothed", key) and (folder / "smoothed.npz").is_file():
         return
     segments, _ = read_segments(folder / "segments.npz")
     test = segments.where(segments.split == "test")
-    if c.groups == "section":
-        groups = test.section
-    elif c.groups == "machine" and c.history in ("split", "all"):
-        groups = np.isin(test.section, d.eval_sections).astype(np.int32) * (c.history == "split")
-    else:
-        raise InputError(
-            f"smoothing.groups, smoothing.history: {c.groups!r}, {c.history!r}, "
-            "expected section or machine, split or all"
-        )
+    groups = smoothing_groups(config, test)
     found = methods.proposed(
         test, ks=c.ks, data=recordings.names(c.data), unit=c.unit, groups=groups,
         outside_pool=c.outside_pool, metric=c.metric,
@@ -201,12 +211,4 @@ def _smooth(config: ConfigDict, name: str, folder: Path) -> None:
                 f"{name}: K up to {largest} of {max(c.ks)} fits every section's pool, {data}"
             )
     write_scored(folder / "smoothed.npz", [methods.autoencoder(test), *found], test)
-    record(folder, "smoothed", key)
-
-
-def _artefact_key(folder: Path) -> str:
-    """Fingerprint of segments.npz."""
-    known = recorded(folder, "segments")
-    if not known:
-        raise InputError(f"{folder}: no segments.npz (expected the stage embed to have run)")
-    return known["fingerprint"]
+    record(folder, "smoothed", key, artefact=artefact_key(folder))

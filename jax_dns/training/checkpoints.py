@@ -10,6 +10,8 @@ import orbax.checkpoint as ocp
 def save(folder: Path, step: int, state: Any) -> None:
     """Writes the state at `step` and drops older ones; a broken-off write leaves no trace."""
     with _manager(folder) as manager:
+        if step in manager.all_steps():  # a resumed run comes by again
+            manager.delete(step)
         manager.save(step, args=ocp.args.StandardSave(state), force=True)
         manager.wait_until_finished()
 

@@ -73,6 +73,9 @@ def test_a_float_recording_turns_the_cache_to_float(clips, tmp_path):
     expected, _ = soundfile.read(clips[0].path, dtype="float32")
     np.testing.assert_array_equal(store.recording(0), expected)
     assert store.digest[:4] == small.digest  # the same sound as before
+    more = clip(write_clip(tmp_path / "sound/x.wav", seed=5))
+    _, store = open_store([*clips, wide, more], tmp_path / "cache/fan")
+    assert store.digest[:4] == small.digest
 
 
 def test_bad_recordings_leave_nothing_behind_or_are_skipped(clips, tmp_path, capsys):

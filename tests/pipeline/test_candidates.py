@@ -1,10 +1,14 @@
 """What fit and smooth leave for evaluation."""
 
 import numpy as np
+import pytest
 
+from jax_dns import config
 from jax_dns.artefact import Segments, write_segments
+from jax_dns.errors import InputError
 from jax_dns.evaluation.metrics import auc
 from jax_dns.pipeline import candidates
+from jax_dns.pipeline.records import record
 from jax_dns.scoring.methods import Scored
 
 
@@ -39,7 +43,33 @@ def test_found_are_the_test_clips_with_every_settings_cells(tmp_path, rng):
     for name, method in (("serial_oe", "SerialOE"), ("smoothed", "Proposed")):
         found = [Scored(method, 2, "all", scores)]
         candidates.write_scored(tmp_path / f"{name}.npz", found, test)
+        record(tmp_path, name, "k", artefact=candidates.artefact_key(tmp_path))
     found = candidates.find(tmp_path)
     assert len(found.clips.name) == 15
     assert [c.method for c in found.candidates] == ["SerialOE", "Proposed"]
     assert found.candidates[0].cells[0].auc == auc(np.arange(15) % 2, scores)
+
+
+def test_results_of_other_segments_do_not_count(tmp_path, rng):
+    every = segments(rng)
+    write_segments(tmp_path / "segments.npz", every)
+    found = [Scored("SerialOE", 2, "all", rng.normal(size=15))]
+    candidates.write_scored(tmp_path / "serial_oe.npz", found, every.where(every.split == "test"))
+    record(tmp_path, "serial_oe", "k", artefact=candidates.artefact_key(tmp_path))
+    assert len(candidates.find(tmp_path).candidates) == 1
+    write_segments(tmp_path / "segments.npz", every._replace(score=every.score + 1))
+    assert candidates.find(tmp_path).candidates == []
+    (tmp_path / "segments.npz").unlink()
+    with pytest.raises(InputError, match="no such file"):
+        candidates.find(tmp_path)
+
+
+def test_groups_of_each_reading(rng):
+    test = segments(rng)._replace(section=np.arange(40, dtype=np.int32) % 4)
+    c = config.get_config()
+    c.data.eval_sections = (2, 3)
+    np.testing.assert_array_equal(candidates.smoothing_groups(c, test), test.section)
+    c.smoothing.groups = "machine"
+    np.testing.assert_array_equal(candidates.smoothing_groups(c, test), test.section >= 2)
+    c.smoothing.history = "all"
+    assert not candidates.smoothing_groups(c, test).any()

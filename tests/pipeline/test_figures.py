@@ -34,7 +34,7 @@ def run_of(folder, rng, n):
     clips = clips_of(test)
     scores = test.score.astype(float)
     found = [
-        Candidate("Proposed", 3, "source", scores, cells(clips, scores)),
+        Candidate("Proposed", 2, "source", scores, cells(clips, scores)),
         Candidate("AE", 0, "", scores, cells(clips, scores)),
     ]
     return test, {0: {"fan": Found(clips, found)}}
@@ -54,8 +54,8 @@ def test_umap_shows_the_evaluation_section_before_and_after(tmp_path, rng, drawn
     np.testing.assert_array_equal(features, test.feature[here])
     np.testing.assert_array_equal(label, test.label[here])
     pool = test.domain[here] == "source"
-    expected = smooth(test.score[here], test.feature[here], 3, pool=pool)
-    np.testing.assert_array_equal(scores["smoothed, K=3 source"], expected)
+    expected = smooth(test.score[here], test.feature[here], 2, pool=pool)
+    np.testing.assert_array_equal(scores["smoothed, K=2 source"], expected)
     assert drawn["k"]["sections"] == {"development": (0,), "evaluation": (1,)}
 
 

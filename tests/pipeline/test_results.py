@@ -35,7 +35,7 @@ def workdir(tmp_path, rng):
         record(folder, "segments", "s")
         found = [autoencoder(test), *proposed(test, ks=(1, 8), data=("source", "all"))]
         candidates.write_scored(folder / "smoothed.npz", found, test)
-        record(folder, "smoothed", "s")
+        record(folder, "smoothed", "s", artefact=candidates.artefact_key(folder))
         return tmp_path, {0: {"fan": folder}}
 
     return make

@@ -197,6 +197,7 @@ def test_new_unlabelled_clips_are_scored_without_training(
     rows = rows_of(workdir / "fan/scores.csv")
     assert [r["clip"] for r in rows] == sorted(path.name for path in wanted)
     assert {r["label"] for r in rows} == {"-1"} and embedded == []
+    assert "SerialOE" not in rows[0]  # the stage fit has not run on these clips
     for row in rows:  # section 1 is as it was, and so are its scores
         assert float(row["AE"]) == float(old[row["clip"]]["AE"])
         assert float(row["Proposed"]) == pytest.approx(float(old[row["clip"]]["Proposed"]))
@@ -250,6 +251,39 @@ def test_embedding_without_training_and_with_other_settings(workdir, small_confi
     small_config.extractor.n_mels = 48
     with pytest.raises(InputError, match="fan/extractor: trained with other settings"):
         run(small_config, workdir, stages=("embed", "smooth"))
+
+
+def test_bad_fields_leave_a_finished_training_alone(workdir, small_config, factory):
+    before = contents(workdir / "fan/extractor")
+    for field, value in (("keep", "bset"), ("batch_size", 5), ("dtype", "float31")):
+        changed = small_config.copy_and_resolve_references()
+        changed.extractor[field] = value
+        with pytest.raises(InputError):
+            run(changed, workdir)
+    small_config.data.root, small_config.data.outliers = str(factory), "fan"
+    with pytest.raises(InputError, match="fan extractor: no outlier clips"):
+        run(small_config, workdir, stages=("train_extractor",))
+    assert contents(workdir / "fan/extractor") == before
+
+
+def test_a_strangers_segments_need_no_sound(workdir, small_config, tmp_path):
+    (tmp_path / "s/saw").mkdir(parents=True)
+    shutil.copy(workdir / "fan/segments.npz", tmp_path / "s/saw")
+    small_config.data.root = ""
+    run(small_config, tmp_path / "s", stages=("fit", "smooth", "select", "evaluate"))
+    ours, theirs = (
+        json.loads((folder / "results.json").read_text())["readings"]["pooled"]
+        for folder in (tmp_path / "s", workdir)
+    )
+    assert ours["saw"] == theirs["fan"]
+
+
+def test_new_clips_need_no_outliers(factory, workdir, small_config, tmp_path):
+    shutil.copytree(factory / "eval_data/fan/source_test", tmp_path / "new/fan/source_test")
+    small_config.data.root = str(tmp_path / "new")
+    small_config.data.machines, small_config.data.outliers = "fan", "valve"
+    run(small_config, workdir, stages=("embed", "smooth"))
+    assert len(rows_of(workdir / "fan/scores.csv")) == 4
 
 
 def test_nothing_to_train_on(factory, small_config, tmp_path):

@@ -90,6 +90,21 @@ def test_best_keeps_the_lowest_validation_loss(tmp_path):
     assert int(restore_trained(tmp_path, train(tmp_path, **options), keep="best").step) == 6
 
 
+def test_best_survives_an_interruption(tmp_path):
+    """Stopped between the best state's checkpoint and the next regular one."""
+    losses = {3: 5.0, 6: 4.0, 9: 1.0, 12: 3.0, 15: 9.0, 18: 8.0}
+    options = dict(validate=lambda state: losses[int(state.step)], keep="best", save_every=4)
+
+    def breaking(state, number):
+        if number == 10:
+            raise KeyboardInterrupt
+        return step(state, number)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, breaking, **options)
+    assert int(train(tmp_path, **options).step) == 9
+
+
 def test_tensorboard_files(tmp_path):
     pytest.importorskip("tensorboardX", reason="extra tb")
     train(tmp_path, tensorboard=True)
