@@ -8,20 +8,27 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from jax_dns.errors import InputError
+from jax_dns.scoring.history import streams
 from jax_dns.scoring.neighbors import METRICS
+from jax_dns.typing import ArrayLike
+
+CHECKED_ROWS = 2**16  # at once, so that a memory-mapped array is never read whole
 
 
 class Problem(NamedTuple):
-    """Checked arguments, as JAX arrays in the working type."""
+    """Checked arguments in the working type, as JAX arrays; groups and pools as they came.
+
+    Features stay in their file where they are a memory-mapped history (see `history.streams`).
+    """
 
     scores: Float[Array, " n"]
-    features: Float[Array, "n d"]
-    groups: Int[Array, " n"]
-    pool: Bool[Array, " n"]
+    features: Float[ArrayLike, "n d"]
+    groups: Int[ArrayLike, " n"]
+    pool: Bool[ArrayLike, " n"]
     ks: tuple[int, ...]
     query_scores: Float[Array, " m"] | None = None
     query_features: Float[Array, "m d"] | None = None
-    query_groups: Int[Array, " m"] | None = None
+    query_groups: Int[ArrayLike, " m"] | None = None
 
 
 def check_problem(
@@ -79,8 +86,9 @@ def check_problem(
                 f"item {row} has {counts[row]} candidates"
             )
     real = jax.dtypes.canonicalize_dtype(np.float64)
-    types = (real, real, jnp.int32, bool, real, real, jnp.int32)
-    arrays = [jnp.asarray(x, dtype) for x, dtype in zip(given, types)]
+    held = None if queries is not None and streams(features) else real
+    types = (real, held, None, None, real, real, None)
+    arrays = [x if dtype is None else jnp.asarray(x, dtype) for x, dtype in zip(given, types)]
     return Problem(*arrays[:4], ks, *arrays[4:])
 
 
@@ -124,20 +132,26 @@ def _check_pair(prefix: str, scores: Any, features: Any, metric: str) -> int:
             f"{prefix}features: {_what(features)}, expected {n} rows as {prefix}scores has"
         )
     for name, x in ((f"{prefix}scores", scores), (f"{prefix}features", features)):
-        if is_traced(x):
-            continue
-        # In the working type: a float64 value past float32's range is infinite there.
-        with np.errstate(over="ignore"):
-            x = np.asarray(x).astype(jax.dtypes.canonicalize_dtype(np.float64)).reshape(n, -1)
-        bad = ~np.isfinite(x).all(1)
-        if bad.any():
-            row = int(bad.argmax())
-            value = x[row][~np.isfinite(x[row])][0]
-            raise InputError(f"{name}: row {row} holds {value}, expected finite values")
-        if metric == "cosine" and name.endswith("features") and not x.any(1).all():
-            row = int((~x.any(1)).argmax())
-            raise InputError(f"{name}: row {row} is zero, which has no direction (metric cosine)")
+        if not is_traced(x):
+            for first in range(0, n, CHECKED_ROWS):
+                _check_values(name, x[first : first + CHECKED_ROWS], first, metric)
     return n
+
+
+def _check_values(name: str, x: Any, first: int, metric: str) -> None:
+    """Checks some rows, the first of them number `first`."""
+    # In the working type: a float64 value past float32's range is infinite there.
+    with np.errstate(over="ignore"):
+        x = np.asarray(x).astype(jax.dtypes.canonicalize_dtype(np.float64), copy=False)
+    x = x.reshape(len(x), -1)
+    bad = ~np.isfinite(x).all(1)
+    if bad.any():
+        row = int(bad.argmax())
+        value = x[row][~np.isfinite(x[row])][0]
+        raise InputError(f"{name}: row {first + row} holds {value}, expected finite values")
+    if metric == "cosine" and name.endswith("features") and not x.any(1).all():
+        row = first + int((~x.any(1)).argmax())
+        raise InputError(f"{name}: row {row} is zero, which has no direction (metric cosine)")
 
 
 def _check_groups(name: str, groups: Any, n: int) -> Any:

@@ -16,6 +16,8 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from jax_dns.scoring.checks import Problem, check_problem, is_traced
+from jax_dns.scoring.engine import smooth_by_selection, sorting_is_faster
+from jax_dns.scoring.history import smooth_streamed
 from jax_dns.scoring.neighbors import Queries, embed, items_of, nearest
 from jax_dns.typing import ArrayLike
 
@@ -86,10 +88,9 @@ def smooth_grid(
       ValueError: see `smooth`.
     """
     problem = check_problem(scores, features, ks, groups=groups, pool=pool, metric=metric)
-    own = jnp.arange(len(problem.scores))
     out = _smooth(
-        problem, problem.scores, problem.features, problem.groups, own,
-        ks=problem.ks, metric=metric, block_size=block_size,
+        problem, problem.scores, problem.features, problem.groups,
+        own=True, metric=metric, block_size=block_size,
     )  # fmt: skip
     return _like(out, scores)
 
@@ -111,7 +112,8 @@ def smooth_queries(
     """Smooths new items' scores over a stored history: the operating phase of Sec. III.
 
     Each query takes its own score and its k - 1 nearest rows of the history; every row of its group
-    and of the pool is a candidate.
+    and of the pool is a candidate. A history that is a memory-mapped file beyond a quarter of the
+    device's memory is read in chunks.
 
     Args:
       query_scores: [m] a_G of the new items.
@@ -135,10 +137,15 @@ def smooth_queries(
         scores, features, (k,), groups=groups, pool=pool, metric=metric,
         queries=(query_scores, query_features, query_groups),
     )  # fmt: skip
-    own = jnp.full(len(problem.query_scores), -1)
+    if isinstance(problem.features, np.memmap) and k > 1:
+        out = smooth_streamed(
+            problem.query_scores, problem.query_features, problem.query_groups,
+            problem.scores, problem.features, problem.groups, problem.pool, k, metric=metric,
+        )  # fmt: skip
+        return _like(out, query_scores)
     out = _smooth(
-        problem, problem.query_scores, problem.query_features, problem.query_groups, own,
-        ks=problem.ks, metric=metric, block_size=block_size,
+        problem, problem.query_scores, problem.query_features, problem.query_groups,
+        own=False, metric=metric, block_size=block_size,
     )  # fmt: skip
     return _like(out[0], query_scores)
 
@@ -183,15 +190,21 @@ def _smooth_blocks(
 
 
 def _smooth(
-    problem: Problem, query_scores, query_features, query_groups, own, *, ks, metric, block_size
+    problem: Problem, query_scores, query_features, query_groups, *, own, metric, block_size
 ) -> Float[Array, "k m"]:
+    """Sorts where the problem is small, selects elsewhere."""
     n, m = len(problem.scores), len(query_scores)
-    if block_size is None:
-        block_size = max(1, BLOCK_BYTES // (4 * n))
+    if not sorting_is_faster(n, max(problem.ks)):
+        return smooth_by_selection(
+            problem, query_scores, query_features, query_groups,
+            own=own, metric=metric, block_size=block_size,
+        )  # fmt: skip
+    block = min(m, block_size or max(1, BLOCK_BYTES // (4 * n)))
+    groups, pool, query_groups = map(jnp.asarray, (problem.groups, problem.pool, query_groups))
     return _smooth_blocks(
-        problem.scores, problem.features, problem.groups, problem.pool,
-        query_scores, query_features, query_groups, own,
-        ks=ks, metric=metric, block=min(block_size, m),
+        problem.scores, problem.features, groups.astype(jnp.int32), pool,
+        query_scores, query_features, query_groups.astype(jnp.int32),
+        jnp.arange(m) if own else jnp.full(m, -1), ks=problem.ks, metric=metric, block=block,
     )  # fmt: skip
 
 

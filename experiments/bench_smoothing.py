@@ -1,0 +1,201 @@
+"""Smoothing's time against the k-NN engines of today, interleaved in one process.
+
+    GLIBC_TUNABLES=glibc.malloc.hugetlb=1 python experiments/bench_smoothing.py --out bench
+
+Writes <out>.csv (a row for each N, K and engine) and <out>.png (time against K for each N, the
+product alone drawn in as the floor). Every engine gets host arrays and returns host arrays. The
+huge pages serve all of them: XLA:CPU allocates its buffers anew in each call.
+"""
+
+import argparse
+import csv
+import multiprocessing
+import platform
+import resource
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from rivals import RIVALS, product, torch_grid
+
+GRID = tuple(2**i for i in range(12))
+COLUMNS = ("n", "d", "k", "engine", "rounds", "seconds", "best", "to_product", "to_fastest_rival",
+           "tflops", "differing_rows", "note")  # fmt: skip
+
+
+def clustered(n: int, d: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Scores [n] and features [n, d] in 20 clusters, float32, no two rows equal."""
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(20, d))
+    features = centres[rng.integers(0, 20, n)] + 0.7 * rng.normal(size=(n, d))
+    return rng.normal(size=n).astype(np.float32), features.astype(np.float32)
+
+
+def engines(
+    scores: np.ndarray, features: np.ndarray, k: int, names: list[str]
+) -> dict[str, Callable[[], np.ndarray]]:
+    """Calls by name: the floor, this project, the rivals asked for."""
+    from jax_dns import smooth
+
+    calls = {
+        "product": lambda: product(scores, features, k),
+        "jax_dns": lambda: smooth(scores, features, k),
+    }
+    return calls | {name: lambda f=RIVALS[name]: f(scores, features, k) for name in names}
+
+
+def grid_engines(
+    scores: np.ndarray, features: np.ndarray, rivals: bool
+) -> dict[str, Callable[[], np.ndarray]]:
+    """Calls for twelve K at once, and for what they are compared with."""
+    from jax_dns import smooth, smooth_grid
+
+    calls = {
+        "product": lambda: product(scores, features, 1),
+        "grid": lambda: smooth_grid(scores, features, GRID),
+        "12 single calls": lambda: np.stack([smooth(scores, features, k) for k in GRID]),
+        "largest K alone": lambda: smooth(scores, features, GRID[-1]),
+    }
+    return calls | ({"torch grid": lambda: torch_grid(scores, features, GRID)} if rivals else {})
+
+
+def timed(
+    calls: dict[str, Callable], rounds: int, limit: float
+) -> tuple[dict[str, list[float]], dict[str, np.ndarray], dict[str, str]]:
+    """Interleaved times, after one call each to compile; slow ones are left out and named.
+
+    Returns:
+      Seconds, results and notes, by name.
+    """
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    results, notes = {}, {}
+    for name, call in calls.items():
+        begin = time.perf_counter()
+        try:
+            results[name] = call()
+        except (ImportError, RuntimeError, MemoryError) as error:
+            notes[name] = f"failed: {type(error).__name__}"
+        seconds = time.perf_counter() - begin
+        if seconds > limit and name not in ("product", "jax_dns"):
+            notes[name] = f"skipped: one call took {seconds:.1f} s, the limit is {limit:g} s"
+    for _ in range(rounds):
+        for name, call in calls.items():
+            if name in notes:
+                continue
+            begin = time.perf_counter()
+            call()
+            times[name].append(time.perf_counter() - begin)
+    return times, results, notes
+
+
+def rows_of(n: int, d: int, k: int | str, times, results, notes, ours: str) -> list[dict]:
+    """Table rows: medians, ratios, FLOP/s of the 2 n^2 d product, rows that differ from ours."""
+    medians = {name: float(np.median(t)) for name, t in times.items() if t}
+    apart = {"product", "grid", "jax_dns", "12 single calls", "largest K alone"}
+    fastest = min((t for name, t in medians.items() if name not in apart), default=float("nan"))
+    rows = []
+    for name in times:
+        differing, seconds = "", medians.get(name, float("nan"))
+        if name in results and results[name].shape == results[ours].shape and name != "product":
+            off = ~np.isclose(results[name], results[ours], rtol=1e-4, atol=1e-5)
+            differing = int(off.any(0).sum() if off.ndim == 2 else off.sum())
+        rows.append(
+            {
+                "n": n, "d": d, "k": k, "engine": name, "rounds": len(times[name]),
+                "seconds": round(seconds, 5), "best": round(min(times[name], default=seconds), 5),
+                "to_product": round(seconds / medians["product"], 3),
+                "to_fastest_rival": round(seconds / fastest, 3),
+                "tflops": round(2 * n * n * d / seconds / 1e12, 3),
+                "differing_rows": differing, "note": notes.get(name, ""),
+            }
+        )  # fmt: skip
+        row = rows[-1]
+        print(
+            f"N={n:<8} K={k!s:<6} {name:16s} {seconds:9.3f} s  {row['to_product']:7.2f} x product  "
+            f"{row['to_fastest_rival']:7.2f} x fastest rival  {row['tflops']:7.3f} TFLOP/s  "
+            f"differing {differing!s:>5}  {row['note']}",
+            flush=True,
+        )
+    return rows
+
+
+def peak_memory(name: str, n: int, d: int, k: int) -> float:
+    """MiB that a fresh process holds at most while one engine runs, the libraries included."""
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(1) as pool:
+        return pool.apply(_peak, (name, n, d, k))
+
+
+def _peak(name: str, n: int, d: int, k: int) -> float:
+    scores, features = clustered(n, d)
+    engines(scores, features, k, [] if name in ("product", "jax_dns") else [name])[name]()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def plot(rows: list[dict], path: Path) -> None:
+    """Time against K on logarithmic axes, one panel an N, the floor as a broken line."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    rows = [row for row in rows if row["k"] != "grid" and row["rounds"]]
+    sizes = sorted({row["n"] for row in rows})
+    if not sizes:
+        return
+    figure, axes = plt.subplots(1, len(sizes), figsize=(4.5 * len(sizes), 4), squeeze=False)
+    for axis, n in zip(axes[0], sizes):
+        for name in dict.fromkeys(row["engine"] for row in rows):
+            line = [(r["k"], r["seconds"]) for r in rows if r["n"] == n and r["engine"] == name]
+            style = {"ls": "--", "color": "black"} if name == "product" else {"marker": "o"}
+            if line:
+                axis.loglog(*zip(*line), label="product (floor)" if style.get("ls") else name,
+                            **style)  # fmt: skip
+        axis.set(title=f"N = {n:,}", xlabel="K", ylabel="seconds")
+    axes[0][-1].legend(fontsize=8)
+    figure.tight_layout()
+    figure.savefig(path, dpi=150)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--n", type=int, nargs="+", default=[1_000, 8_400])
+    parser.add_argument("--k", type=int, nargs="+", default=[16, 64, 128, 256, 1_024, 2_048])
+    parser.add_argument("--d", type=int, default=128)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--limit", type=float, default=60, help="seconds of one call of a rival")
+    parser.add_argument("--rivals", nargs="*", default=list(RIVALS), choices=list(RIVALS))
+    parser.add_argument("--grid", action="store_true", help="also twelve K at once")
+    parser.add_argument("--memory", action="store_true", help="also peak memory, in new processes")
+    parser.add_argument("--out", type=Path, default=Path("bench_smoothing"))
+    options = parser.parse_args()
+    import jax
+
+    print(f"{platform.processor() or platform.machine()}, jax {jax.__version__} on "
+          f"{jax.devices()[0].device_kind}")  # fmt: skip
+    rows = []
+    for n in options.n:
+        scores, features = clustered(n, options.d)
+        for k in (k for k in options.k if k <= n):
+            calls = engines(scores, features, k, options.rivals)
+            measured = timed(calls, options.rounds, options.limit)
+            rows += rows_of(n, options.d, k, *measured, ours="jax_dns")
+            if options.memory:
+                for name in calls:
+                    print(f"    {name:16s} {peak_memory(name, n, options.d, k):8.0f} MiB at most")
+        if options.grid and n >= max(GRID):
+            calls = grid_engines(scores, features, rivals=bool(options.rivals))
+            measured = timed(calls, options.rounds, options.limit)
+            rows += rows_of(n, options.d, "grid", *measured, ours="grid")
+    with options.out.with_suffix(".csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+    plot(rows, options.out.with_suffix(".png"))
+
+
+if __name__ == "__main__":
+    main()

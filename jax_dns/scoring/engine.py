@@ -1,0 +1,212 @@
+"""Smoothing's fast path: which rows meet which, block by block, and the mean below a threshold.
+
+Groups and pools whose values are known are taken apart on the host: the queries of a group meet the
+pool of that group, in arrays padded to few different sizes. Under `jit` and `vmap` they may be
+traced; then all meet all under a mask.
+"""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from jax_dns.scoring.checks import Problem, is_traced
+from jax_dns.scoring.neighbors import embed
+from jax_dns.scoring.selection import padded_columns, select, weigh
+from jax_dns.typing import ArrayLike
+
+CPU_ROWS, CPU_BLOCK = 128, 2**24  # of 32 to 256 rows at N = 8,400 and 100,000 none is faster
+DEVICE_BLOCK = 2**26
+PLAIN = 2**13  # n x k; on CPU the two paths are equal at n = 500, k = 16, and compiling costs less
+GOLDEN = 0.6180339887
+
+
+class Meeting(NamedTuple):
+    """Rows of the items and of the queries that meet; `own` is a query's place in `rows`, or -1."""
+
+    rows: Int[np.ndarray, " r"]
+    queries: Int[np.ndarray, " q"]
+    own: Int[np.ndarray, " q"]
+
+
+class Mask(NamedTuple):
+    """Groups and pool that are known only as the program runs."""
+
+    groups: Int[Array, " n"]
+    pool: Bool[Array, " n"]
+    query_groups: Int[Array, " m"]
+
+
+def smooth_by_selection(
+    problem: Problem,
+    query_scores: Float[Array, " m"],
+    query_features: Float[Array, "m d"],
+    query_groups: Int[ArrayLike, " m"],
+    *,
+    own: bool,
+    metric: str,
+    block_size: int | None,
+) -> Float[Array, "k m"]:
+    """Eq. 7 for all of `problem.ks`, without sorting.
+
+    Args:
+      problem: items and Ks.
+      query_scores: [m].
+      query_features: [m, d].
+      query_groups: [m].
+      own: whether query i is item i, which is then no candidate of its own.
+      metric: "euclidean" or "cosine".
+      block_size: queries in a block; None chooses.
+
+    Returns:
+      [len(ks), m].
+    """
+    n, m = len(problem.scores), len(query_scores)
+    groups, pool = problem.groups, problem.pool
+    mask = None
+    if any(is_traced(x) for x in (groups, pool, query_groups)):
+        mask = Mask(jnp.asarray(groups), jnp.asarray(pool), jnp.asarray(query_groups))
+        meetings = [_meeting(np.arange(n), np.arange(m), n, own)]
+    else:
+        meetings = meet(np.asarray(groups), np.asarray(pool), np.asarray(query_groups), own)
+    features, query_features = _centred(problem.features, query_features, metric=metric)
+    out = jnp.zeros((len(problem.ks), m), query_scores.dtype)
+    for meeting in meetings:
+        size = len(meeting.rows), len(meeting.queries)
+        many = len(meetings) > 1
+        columns = padded_columns(_bucket(size[0]) if many else size[0])
+        block = min(block_size or block_rows(columns), size[1])
+        wanted = -(-(_bucket(size[1]) if many else size[1]) // block) * block
+        out = _meet(
+            out, problem.scores, features, query_scores, query_features,
+            _pad(meeting.rows, columns), np.int32(size[0]), _pad(meeting.queries, wanted),
+            np.int32(size[1]), _pad(meeting.own, wanted), mask, ks=problem.ks, block=block,
+        )  # fmt: skip
+    return out
+
+
+def meet(groups: np.ndarray, pool: np.ndarray, query_groups: np.ndarray, own: bool) -> list:
+    """Takes a problem apart: for each group of the queries its queries and its pool.
+
+    Args:
+      groups: [n].
+      pool: [n].
+      query_groups: [m].
+      own: whether query i is item i.
+
+    Returns:
+      A Meeting for each group.
+    """
+    n = len(groups)
+    values, inverse = np.unique(query_groups, return_inverse=True)
+    if len(values) == 1:
+        return [_meeting(np.flatnonzero(pool & (groups == values[0])), np.arange(len(inverse)),
+                         n, own)]  # fmt: skip
+    by_query = np.split(np.argsort(inverse, kind="stable"), np.cumsum(np.bincount(inverse))[:-1])
+    place = np.minimum(np.searchsorted(values, groups), len(values) - 1)
+    place = np.where(pool & (values[place] == groups), place, len(values))
+    counts = np.bincount(place, minlength=len(values) + 1)
+    by_item = np.split(np.argsort(place, kind="stable"), np.cumsum(counts)[:-1])
+    return [_meeting(rows, queries, n, own) for rows, queries in zip(by_item, by_query)]
+
+
+def sorting_is_faster(n: int, k: int) -> bool:
+    """Whether the plain path is to be taken, by a measured threshold."""
+    return k == 1 or n * k <= PLAIN
+
+
+def block_rows(columns: int) -> int:
+    """Queries in a block: 64 MB of distances on CPU, a sixteenth of the memory elsewhere."""
+    if jax.default_backend() == "cpu":
+        return int(np.clip(CPU_BLOCK // columns // 8 * 8, 8, CPU_ROWS))
+    stats = jax.local_devices()[0].memory_stats() or {}
+    values = min(DEVICE_BLOCK, stats.get("bytes_limit", 2**33) // 64)
+    return int(np.clip(values // columns // 8 * 8, 8, 4096))
+
+
+@functools.partial(jax.jit, static_argnames=("metric",))
+def _centred(
+    features: Float[Array, "n d"], query_features: Float[Array, "m d"], *, metric: str
+) -> tuple[Float[Array, "n d"], Float[Array, "m d"]]:
+    features, query_features = embed(features, metric), embed(query_features, metric)
+    mean = features.mean(0, keepdims=True)
+    return features - mean, query_features - mean
+
+
+@functools.partial(jax.jit, static_argnames=("ks", "block"))
+def _meet(
+    out: Float[Array, "k m"],
+    scores: Float[Array, " n"],
+    features: Float[Array, "n d"],
+    query_scores: Float[Array, " m"],
+    query_features: Float[Array, "m d"],
+    rows: Int[Array, " r"],
+    row_count: Int[Array, ""],
+    queries: Int[Array, " q"],
+    query_count: Int[Array, ""],
+    own: Int[Array, " q"],
+    mask: Mask | None,
+    *,
+    ks: tuple[int, ...],
+    block: int,
+) -> Float[Array, "k m"]:
+    """Smooths the queries of one meeting and writes them into `out`."""
+    m, r = out.shape[1], len(rows)
+    scores, features = scores[rows], jax.lax.stop_gradient(features[rows])
+    norms = jnp.sum(features**2, axis=1)
+    longest = jnp.sqrt(jnp.max(norms))
+    norms = jnp.where(jnp.arange(r) < row_count, norms, jnp.inf)
+
+    def one_block(inputs: tuple[Array, Array]) -> Float[Array, "k b"]:
+        queries, own = inputs
+        q = jax.lax.stop_gradient(query_features[queries])
+        # Without the query's own norm, which changes no order.
+        products = jnp.matmul(q, features.T, precision=jax.lax.Precision.HIGHEST)
+        near = norms[None, :] - 2 * products
+        near = jnp.where(own[:, None] == jnp.arange(r)[None, :], jnp.inf, near)
+        total = row_count - (own >= 0).astype(jnp.int32)
+        if mask is not None:
+            same = mask.query_groups[queries][:, None] == mask.groups[rows][None, :]
+            near = jnp.where(same & mask.pool[rows][None, :], near, jnp.inf)
+            total = jnp.isfinite(near).sum(1, dtype=jnp.int32)
+        length = jnp.sum(q**2, axis=1)
+        low = -1.001 * length - 1e-30
+        high = 1.001 * (jnp.sqrt(length) + longest) ** 2 + 1e-30
+
+        def one_k(k: Int[Array, ""]) -> Float[Array, " b"]:
+            weights = weigh(near, k - 1, select(near, k - 1, low, high, total))
+            # A product: XLA:CPU's sum of a row's products takes 1.2 times as long.
+            sums = jnp.matmul(weights, scores, precision=jax.lax.Precision.HIGHEST)
+            return (query_scores[queries] + sums) / k
+
+        return jax.lax.map(one_k, jnp.asarray(ks, jnp.int32))
+
+    parts = jax.lax.map(one_block, (queries.reshape(-1, block), own.reshape(-1, block)))
+    smoothed = jnp.moveaxis(parts, 1, 0).reshape(len(ks), -1)
+    to = jnp.where(jnp.arange(len(queries)) < query_count, queries, m)
+    return out.at[:, to].set(smoothed, mode="drop", unique_indices=False)
+
+
+def _meeting(rows: np.ndarray, queries: np.ndarray, n: int, own: bool) -> Meeting:
+    """A meeting whose rows come in an order without a pattern, any first part a fair sample."""
+    step = max(1, round(GOLDEN * len(rows)))
+    while np.gcd(step, len(rows)) > 1:
+        step += 1
+    rows = rows[np.arange(len(rows), dtype=np.int64) * step % max(1, len(rows))]
+    place = np.full(n, -1, np.int32)
+    place[rows] = np.arange(len(rows))
+    mine = place[queries] if own else np.full(len(queries), -1)
+    return Meeting(rows.astype(np.int32), queries.astype(np.int32), mine.astype(np.int32))
+
+
+def _bucket(size: int) -> int:
+    """At most a quarter more: four sizes to a doubling, so that few programs are compiled."""
+    part = max(1, 2 ** (max(size, 1).bit_length() - 3))
+    return -(-size // part) * part
+
+
+def _pad(x: np.ndarray, size: int) -> np.ndarray:
+    return np.pad(x, (0, size - len(x)), mode="edge") if len(x) else np.zeros(size, x.dtype)

@@ -1,0 +1,109 @@
+"""The threshold found by counting against a sort."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jax_dns.scoring import selection
+from jax_dns.scoring.selection import PIVOTS, count_below, padded_columns, select, weigh
+
+
+@jax.jit
+def weights_of(values, rank, total):
+    finite = jnp.where(jnp.isfinite(values), values, 0)
+    low = jnp.min(finite, axis=1) - 1 - jnp.abs(jnp.min(finite, axis=1))
+    high = jnp.max(finite, axis=1) + 1 + jnp.abs(jnp.max(finite, axis=1))
+    return weigh(values, rank, select(values, rank, low, high, total))
+
+
+def pad(values):
+    n = values.shape[1]
+    return np.pad(values, [(0, 0), (0, padded_columns(n) - n)], constant_values=np.inf)
+
+
+def check(values, rank):
+    values = values.astype(np.float32)
+    total = np.isfinite(values).sum(1).astype(np.int32)
+    got = np.asarray(weights_of(pad(values), np.int32(rank), total))[:, : values.shape[1]]
+    limit = np.sort(values, axis=1)[:, max(rank - 1, 0), None]
+    np.testing.assert_allclose(got.sum(1), rank, rtol=1e-5)
+    if rank:
+        assert (got[values < limit] == 1).all()
+        assert (got[values > limit] == 0).all()
+
+
+@pytest.mark.parametrize("columns", [1, 64, 65, 1000, 16_320, 16_321, 40_000])
+def test_counts_are_those_of_numpy(rng, columns):
+    values = pad(rng.normal(size=(3, columns)).astype(np.float32))
+    pivots = rng.normal(size=(3, PIVOTS)).astype(np.float32)
+    pivots[0] = np.inf, -np.inf, 100, -100
+    expected = (values[:, None, :] < pivots[:, :, None]).sum(2)
+    np.testing.assert_array_equal(jax.jit(count_below)(values, pivots), expected)
+
+
+@pytest.mark.parametrize("rank", [0, 1, 2, 15, 100, 999, 2_000, 4_999, 5_000])
+@pytest.mark.parametrize("kind", ["normal", "cauchy", "one far", "tiny", "whole", "constant"])
+def test_the_smallest_have_weight_one(rng, rank, kind):
+    shape = 19, 5_000
+    values = {
+        "normal": lambda: rng.normal(size=shape),
+        "cauchy": lambda: rng.standard_cauchy(size=shape),
+        "one far": lambda: np.where(np.arange(5_000) == 7, 1e30, rng.normal(size=shape)),
+        "tiny": lambda: 1e-20 * rng.normal(size=shape),
+        "whole": lambda: rng.integers(-3, 4, shape),
+        "constant": lambda: np.zeros(shape),
+    }[kind]()
+    check(values, rank)
+
+
+def test_columns_without_a_value_are_never_chosen(rng):
+    values = rng.normal(size=(5, 3_000))
+    values[rng.random(values.shape) < 0.5] = np.inf
+    values[0, :2_000] = np.inf  # none of the sample
+    check(values, 400)
+
+
+def test_ordered_columns_defeat_the_sample_and_not_the_result():
+    check(np.sort(np.random.default_rng(0).normal(size=(9, 6_000)), axis=1), 700)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    rows=st.integers(1, 20),
+    exponents=st.tuples(st.integers(-25, 30), st.integers(-25, 30)),
+    rank=st.integers(0, 300),
+    seed=st.integers(0, 99),
+)
+def test_any_orders_of_magnitude(rows, exponents, rank, seed):
+    rng = np.random.default_rng(seed)
+    low, high = sorted(exponents)
+    magnitudes = 10.0 ** rng.uniform(low, high + 1e-3, (rows, 300))
+    check(magnitudes * rng.choice([-1, 1], magnitudes.shape), rank)
+
+
+def test_bits_are_in_the_order_of_the_floats(rng):
+    values = np.sort(np.append(rng.standard_cauchy(100), [0, np.inf, -np.inf]).astype(np.float32))
+    bits = np.asarray(selection._bits(jnp.asarray(values)))
+    assert (np.diff(bits.astype(np.int64)) > 0).all()
+    np.testing.assert_array_equal(
+        selection._floats(jnp.asarray(bits), jnp.dtype("float32")), values
+    )
+
+
+def test_it_is_done_in_few_passes(rng, monkeypatch):
+    """The bound on time: eight counts over all of a well-behaved row."""
+    passes = []
+
+    def counted(values, pivots):
+        passes.append(values.shape)
+        return count_below(values, pivots)
+
+    monkeypatch.setattr(selection, "count_below", counted)
+    values = jnp.asarray(pad(rng.chisquare(100, size=(64, 8_400)).astype(np.float32)))
+    total = jnp.full(64, 8_400, jnp.int32)
+    with jax.disable_jit():
+        select(values, jnp.asarray(1_023), jnp.zeros(64), jnp.full(64, 1e4), total)
+    assert sum(shape == values.shape for shape in passes) <= 8
