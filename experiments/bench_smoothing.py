@@ -11,7 +11,6 @@ import argparse
 import csv
 import multiprocessing
 import platform
-import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -130,7 +129,9 @@ def peak_memory(name: str, n: int, d: int, k: int) -> float:
 def _peak(name: str, n: int, d: int, k: int) -> float:
     scores, features = clustered(n, d)
     engines(scores, features, k, [] if name in ("product", "jax_dns") else [name])[name]()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # Not ru_maxrss, which a child inherits from its parent: all engines would show one number.
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 def plot(rows: list[dict], path: Path) -> None:

@@ -59,7 +59,7 @@ def smooth_streamed(
     block = min(BLOCK, m)
     real = query_features.dtype
     query_features = embed(query_features, metric)
-    # The mean of some rows from all over the file: a second pass for all of them wins nothing.
+    # The mean of some rows from all over the file stands in for that of all: one pass is enough.
     some = jnp.asarray(features[:: -(-n // MEAN_ROWS)], real)
     origin = embed(some, metric).mean(0, keepdims=True)
     queries = Queries(query_features - origin, jnp.asarray(query_groups, jnp.int32),
