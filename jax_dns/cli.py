@@ -1,32 +1,20 @@
-"""The command line: `jax-dns run`, the same as `python -m jax_dns run`."""
+"""The command line: `jax-dns run` and the like; `python -m jax_dns` is the same."""
 
+import importlib
 import os
 import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
-from jax_dns.errors import InputError
+from jax_dns.errors import InputError, UsageError
 
-USAGE = """Discriminative neighbourhood smoothing for anomalous sound detection, in JAX.
+COMMANDS = {
+    "run": "train, score, smooth and evaluate, as a config says",
+}
+USAGE = f"""Discriminative neighbourhood smoothing for anomalous sound detection, in JAX.
 
-  jax-dns run --config=FILE --workdir=DIR [--stages=a,b,...] [--config.x.y=value ...]
-      Train, score, smooth and evaluate; what is already done in DIR is not done again.
-
-      --config=FILE        a config, such as configs/demo.py, configs/dcase2021.py, configs/uav.py
-      --workdir=DIR        folder for everything that is made
-      --stages=a,b,...     only these, of index, train_ae, train_extractor, embed, fit, smooth,
-                           select, evaluate (default: all)
-      --config.x.y=value   change a field of the config; every field, with the paper's value and
-                           unit, is in jax_dns/config.py. Often used:
-        --config.data.root=DIR            recordings in the DCASE 2021 layout
-        --config.data.machines=fan,pump   some machine types
-        --config.seeds='(0,1,2)'          several seeds
-        --config.data.skip_corrupt=True   leave out unusable recordings, and say which
-
-  Score a folder of new, unlabelled clips with what DIR holds, without training:
-      jax-dns run --config=FILE --workdir=DIR --stages=embed,smooth --config.data.root=NEW
-
-  jax-dns --help, --version
+{"".join(f"  jax-dns {name:<9} {text}{chr(10)}" for name, text in COMMANDS.items())}
+  jax-dns COMMAND --help
+  jax-dns --version
 """
 
 
@@ -42,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv is None:
         _ask_for_huge_pages()
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if not arguments or {"-h", "--help", "help"} & set(arguments):
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(USAGE, end="", file=sys.stdout if arguments else sys.stderr)
         return 0 if arguments else 2
     if arguments == ["--version"]:
@@ -50,11 +38,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         print(__version__)
         return 0
-    command = COMMANDS.get(arguments[0])
-    if command is None:
+    if arguments[0] not in COMMANDS:
         return _fail(f"{arguments[0]}: no such command, expected {', '.join(COMMANDS)}", 2)
     try:
-        command(arguments[1:])
+        importlib.import_module(f"jax_dns.commands.{arguments[0]}").main(arguments[1:])
     except UsageError as error:
         return _fail(str(error), 2)
     except InputError as error:
@@ -62,45 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _fail(f"{error.filename or 'input/output'}: {error.strerror or error}", 1)
     except KeyboardInterrupt:
-        return _fail("interrupted; the same command goes on from the last checkpoint", 130)
+        return _fail("interrupted; the same command goes on where it stopped", 130)
     return 0
-
-
-class UsageError(Exception):
-    """A command line that makes no sense."""
-
-
-def _run(arguments: list[str]) -> None:
-    from absl import flags
-    from ml_collections import config_flags
-
-    values = flags.FlagValues()
-    flags.DEFINE_string("workdir", None, "folder for everything that is made", flag_values=values)
-    flags.DEFINE_string("stages", None, "stages to run, separated by commas", flag_values=values)
-    argv = ["jax-dns", *arguments]
-    config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=argv)
-    for argument in arguments:
-        name, _, path = argument.partition("=")
-        if name.lstrip("-") == "config" and not Path(path.partition(":")[0]).is_file():
-            raise UsageError(f"--config: no such file {path!r}, expected one like configs/demo.py")
-    try:
-        rest = values(argv)[1:]
-    except flags.Error as error:
-        raise UsageError(_one_line(error)) from error
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        fields = "jax_dns/config.py lists the fields"
-        raise UsageError(f"--config: {_one_line(error)} ({fields})") from error
-    if rest:
-        raise UsageError(f"{rest[0]}: not an option (expected --name=value)")
-    for name in ("config", "workdir"):
-        if not values[name].value:
-            raise UsageError(f"--{name} is missing; see jax-dns --help")
-    config = values.config
-    _keep_compiled(config.compilation_cache)
-    from jax_dns.pipeline import STAGES, run
-
-    stages = values.stages.split(",") if values.stages else STAGES
-    run(config, values.workdir, stages)
 
 
 def _ask_for_huge_pages() -> None:
@@ -118,24 +68,6 @@ def _ask_for_huge_pages() -> None:
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
 
 
-def _keep_compiled(keep: bool) -> None:
-    """Lets JAX keep compiled programs in the user's cache folder, so that they're made once."""
-    if keep and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        import jax
-
-        cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-        jax.config.update("jax_compilation_cache_dir", str(cache / "jax_dns" / "compiled"))
-
-
-def _one_line(error: BaseException) -> str:
-    text = str(error.args[0] if error.args else type(error).__name__)
-    text = " ".join(text.replace("\\n", " ").replace("\\'", "'").split())
-    return text.strip("'\"") if text.count("'") % 2 else text
-
-
 def _fail(message: str, code: int) -> int:
     print(f"jax-dns: error: {message}", file=sys.stderr)
     return code
-
-
-COMMANDS: dict[str, Callable[[list[str]], None]] = {"run": _run}

@@ -1,4 +1,4 @@
-"""The one error that a user's input can cause."""
+"""The two errors that a user's input can cause."""
 
 
 class InputError(ValueError):
@@ -7,3 +7,7 @@ class InputError(ValueError):
     The message is one line: which file or field, what was found, what was expected. The command
     line prints it without a traceback.
     """
+
+
+class UsageError(Exception):
+    """A command line that makes no sense; said in one line too."""

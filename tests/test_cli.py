@@ -126,8 +126,10 @@ def test_workdir_that_cannot_be_written(root, tmp_path, capsys):
 def test_help_version_and_unknown_commands(capsys):
     assert cli.main(["--help"]) == 0
     out = capsys.readouterr().out
-    assert "--stages=embed,smooth" in out and "--config.data.root=DIR" in out
+    assert all(f"jax-dns {command} " in out for command in cli.COMMANDS)
     assert cli.main(["run", "--help"]) == 0
+    out = capsys.readouterr().out
+    assert "--stages=embed,smooth" in out and "--config.data.root=DIR" in out
     assert cli.main([]) == 2
     assert cli.main(["--version"]) == 0
     capsys.readouterr()

@@ -1,0 +1,1 @@
+"""The commands of `jax-dns`, a file each; `main(arguments)` runs it."""

@@ -1,0 +1,78 @@
+"""`jax-dns run`: train, score, smooth and evaluate, as a config says."""
+
+import os
+from pathlib import Path
+
+from jax_dns.errors import UsageError
+
+HELP = """Train, score, smooth and evaluate; what is already done in DIR is not done again.
+
+  jax-dns run --config=FILE --workdir=DIR [--stages=a,b,...] [--config.x.y=value ...]
+
+  --config=FILE        a config, such as configs/demo.py, configs/dcase2021.py, configs/uav.py
+  --workdir=DIR        folder for everything that is made
+  --stages=a,b,...     only these, of index, train_ae, train_extractor, embed, fit, smooth,
+                       select, evaluate (default: all)
+  --config.x.y=value   change a field of the config; every field, with the paper's value and
+                       unit, is in jax_dns/config.py. Often used:
+    --config.data.root=DIR            recordings in the DCASE 2021 layout
+    --config.data.machines=fan,pump   some machine types
+    --config.seeds='(0,1,2)'          several seeds
+    --config.data.skip_corrupt=True   leave out unusable recordings, and say which
+
+Score a folder of new, unlabelled clips with what DIR holds, without training:
+
+  jax-dns run --config=FILE --workdir=DIR --stages=embed,smooth --config.data.root=NEW
+"""
+
+
+def main(arguments: list[str]) -> None:
+    """Runs the pipeline with absl's flags, as ml_collections wants them."""
+    if {"-h", "--help"} & set(arguments):
+        print(HELP, end="")
+        return
+    from absl import flags
+    from ml_collections import config_flags
+
+    values = flags.FlagValues()
+    flags.DEFINE_string("workdir", None, "folder for everything that is made", flag_values=values)
+    flags.DEFINE_string("stages", None, "stages to run, separated by commas", flag_values=values)
+    argv = ["jax-dns", *arguments]
+    config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=argv)
+    for argument in arguments:
+        name, _, path = argument.partition("=")
+        if name.lstrip("-") == "config" and not Path(path.partition(":")[0]).is_file():
+            raise UsageError(f"--config: no such file {path!r}, expected one like configs/demo.py")
+    try:
+        rest = values(argv)[1:]
+    except flags.Error as error:
+        raise UsageError(_one_line(error)) from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        fields = "jax_dns/config.py lists the fields"
+        raise UsageError(f"--config: {_one_line(error)} ({fields})") from error
+    if rest:
+        raise UsageError(f"{rest[0]}: not an option (expected --name=value)")
+    for name in ("config", "workdir"):
+        if not values[name].value:
+            raise UsageError(f"--{name} is missing; see jax-dns run --help")
+    config = values.config
+    _keep_compiled(config.compilation_cache)
+    from jax_dns.pipeline import STAGES, run
+
+    stages = values.stages.split(",") if values.stages else STAGES
+    run(config, values.workdir, stages)
+
+
+def _keep_compiled(keep: bool) -> None:
+    """Lets JAX keep compiled programs in the user's cache folder, so that they're made once."""
+    if keep and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        import jax
+
+        cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+        jax.config.update("jax_compilation_cache_dir", str(cache / "jax_dns" / "compiled"))
+
+
+def _one_line(error: BaseException) -> str:
+    text = str(error.args[0] if error.args else type(error).__name__)
+    text = " ".join(text.replace("\\n", " ").replace("\\'", "'").split())
+    return text.strip("'\"") if text.count("'") % 2 else text
