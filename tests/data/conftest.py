@@ -1,0 +1,59 @@
+"""A tiny factory and the server that plays Zenodo for it."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from fake_zenodo import Faults, Request, serve
+
+from jax_dns.data.synthetic import make_factory
+from jax_dns.data.web import Client
+
+
+@dataclasses.dataclass
+class Zenodo:
+    """The server: what it serves, does wrong and was asked for; and a client in a hurry."""
+
+    data: Path
+    url: str
+    faults: Faults
+    log: list[Request]
+    said: list[str]
+
+    @property
+    def client(self) -> Client:
+        return Client(attempts=3, backoff=0.01, timeout=10.0, say=self.said.append)
+
+    def asked(self) -> list[str]:
+        """Files that were asked for since the last look, or records, sorted."""
+        paths = [request.path.removesuffix("/content") for request in self.log]
+        self.log.clear()
+        return sorted(path.rpartition("/")[2] for path in paths)
+
+    def ranges(self, key: str) -> list[str | None]:
+        """The ranges that were asked for of a file."""
+        return [request.range for request in self.log if f"/{key}/" in request.path]
+
+
+@pytest.fixture(scope="session")
+def factory(tmp_path_factory) -> Path:
+    """Two machines, sections 00 and 03; the evaluation clips' labels are apart."""
+    return make_factory(
+        tmp_path_factory.mktemp("factory"), machines=("fan", "pump"), sections=(0, 3),
+        dev_sections=(0,), train_source=3, train_target=1, test_normal=2, test_anomaly=2,
+        seconds=1.0, eval_labels=False, progress=False,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def zips(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("zips")
+
+
+@pytest.fixture
+def zenodo(factory, zips, monkeypatch):
+    """The factory served on loopback."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    faults, log = Faults(), []
+    with serve(factory, cache=zips, faults=faults, log=log) as url:
+        yield Zenodo(factory, url, faults, log, [])
