@@ -1,16 +1,21 @@
 # Everything a new machine needs is Python >= 3.11 and make.
-#   make demo    the whole of the paper's path on a small synthetic factory
-#   make test    lint and the test suite
-#   make clean   forget the environment and the demo's results
+#   make demo        the whole of the paper's path on a small synthetic factory
+#   make rehearsal   DCASE 2021's whole structure, from a served data set to Table II and a report
+#   make test        lint and the test suite
+#   make soak        kills, damaged files, full disks and generated bad input; at most 15 minutes
+#   make audit       known vulnerabilities of the pinned versions
+#   make clean       forget the environment and the demo's results
 PYTHON ?= python3
 VENV ?= .venv
 DEMO ?= demo_workdir
+REHEARSAL ?= rehearsal
+AUDIT ?= .venv-audit
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d%d" % sys.version_info[:2])')
 CONSTRAINTS := $(wildcard constraints/py$(VERSION).txt)
 READY := $(VENV)/ready-$(VERSION)
 BIN := $(VENV)/bin
 .DELETE_ON_ERROR:
-.PHONY: setup demo test lint clean
+.PHONY: setup demo rehearsal test soak audit lint clean
 
 setup: $(READY)
 
@@ -29,6 +34,9 @@ demo: $(READY)
 	$(BIN)/jax-dns run --config=configs/demo.py --workdir=$(DEMO) && \
 	echo "the demo took $$(( $$(date +%s) - start )) s after set-up; its files are in $(DEMO)"
 
+rehearsal: $(READY)
+	$(BIN)/python experiments/rehearsal.py --workdir=$(REHEARSAL)
+
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -36,5 +44,17 @@ lint: $(READY)
 test: lint
 	$(BIN)/python -m pytest
 
+# Bounded from outside too: a hang is a failure.
+soak: $(READY)
+	timeout --kill-after=10 900 $(BIN)/python -m pytest -s -m soak
+
+audit: $(AUDIT)/bin/pip-audit
+	$(AUDIT)/bin/python constraints/audit.py constraints/py311.txt constraints/py312.txt
+
+# An environment of its own: its packages are none of the project's.
+$(AUDIT)/bin/pip-audit:
+	$(PYTHON) -m venv $(AUDIT)
+	$(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+
 clean:
-	rm -rf $(VENV) $(DEMO)
+	rm -rf $(VENV) $(AUDIT) $(DEMO) $(REHEARSAL)

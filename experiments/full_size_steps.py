@@ -58,7 +58,7 @@ def main() -> None:
 
     def step(state, number):
         cycle = one_cycle(number, n_steps, max_lr=e.learning_rate)
-        return extractor.train(state, jax.random.key(1), batch, machine, section, cycle)
+        return extractor.train(state, batch, 0, machine, section, cycle)
 
     report("extractor", step, extractor.create, arguments.steps, n_steps)
 

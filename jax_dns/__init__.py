@@ -1,6 +1,18 @@
 """Discriminative neighbourhood smoothing for anomalous sound detection, in JAX."""
 
-from jax_dns.scoring.smoothing import smooth, smooth_grid, smooth_queries
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jax_dns.scoring.smoothing import smooth, smooth_grid, smooth_queries
 
 __all__ = ["smooth", "smooth_grid", "smooth_queries"]
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """Imports JAX with the first use of a name, so that `jax-dns evaluate` does without."""
+    if name in __all__:
+        from jax_dns.scoring import smoothing
+
+        return getattr(smoothing, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,7 +12,6 @@ nothing else.
 Extra arrays of n rows are kept.
 """
 
-import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +19,7 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 from jax_dns.errors import InputError
-from jax_dns.files import write_npz
+from jax_dns.files import read_npz, write_npz
 
 FORMAT_VERSION = 1
 REQUIRED = ("clip", "section", "domain", "label", "score", "feature", "format_version")
@@ -82,7 +81,7 @@ def clip_mean(clips: Clips, values: Float[np.ndarray, "n *d"]) -> Float[np.ndarr
 
 def write_segments(path: Path, segments: Segments, **extra: Shaped[np.ndarray, "n ..."]) -> None:
     """Writes the file whole; `extra` arrays have a row a segment too."""
-    write_npz(path, segments._asdict() | extra | {"format_version": np.int64(FORMAT_VERSION)})
+    write_npz(path, segments._asdict() | extra | {"format_version": np.asarray(FORMAT_VERSION)})
 
 
 def read_segments(path: str | Path) -> tuple[Segments, dict[str, np.ndarray]]:
@@ -99,19 +98,7 @@ def read_segments(path: str | Path) -> tuple[Segments, dict[str, np.ndarray]]:
         type, length or content; names it.
     """
     path = Path(path)
-    try:
-        with path.open("rb") as stream:
-            if not zipfile.is_zipfile(stream):
-                raise zipfile.BadZipFile("not a zip file")
-            stream.seek(0)
-            with np.load(stream, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file (expected a segments.npz)") from error
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(
-            f"{path}: not a readable .npz without pickled objects ({error})"
-        ) from error
+    arrays = read_npz(path)
     missing = [name for name in REQUIRED if name not in arrays]
     if missing:
         raise InputError(f"{path}: lacks {', '.join(missing)} (expected {', '.join(REQUIRED)})")

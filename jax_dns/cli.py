@@ -5,16 +5,24 @@ import os
 import sys
 from collections.abc import Sequence
 
+from jax_dns import termination
 from jax_dns.errors import InputError, UsageError
 
 COMMANDS = {
     "run": "train, score, smooth and evaluate, as a config says",
+    "report": "make a finished run's report.html again",
+    "smooth": "smooth the scores of your own system (Eq. 7)",
+    "evaluate": "AUC and pAUC of score files",
+    "download": "fetch DCASE 2021 Task 2 from Zenodo",
 }
 USAGE = f"""Discriminative neighbourhood smoothing for anomalous sound detection, in JAX.
 
 {"".join(f"  jax-dns {name:<9} {text}{chr(10)}" for name, text in COMMANDS.items())}
   jax-dns COMMAND --help
   jax-dns --version
+
+Exit codes: 0; 1 input that can't be used; 2 a wrong command line; 130 Ctrl-C; 143 SIGTERM, after
+a training has saved its state. The same command goes on where it stopped.
 """
 
 
@@ -25,7 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
       argv: arguments without the program's name; None for the process's own.
 
     Returns:
-      Exit code: 0; 1 for input that can't be used, said in one line; 2 for a wrong command line.
+      Exit code: 0; 1 for input that can't be used, said in one line; 2 for a wrong command line;
+      130 for Ctrl-C; 143 for SIGTERM.
     """
     if argv is None:
         _ask_for_huge_pages()
@@ -41,7 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments[0] not in COMMANDS:
         return _fail(f"{arguments[0]}: no such command, expected {', '.join(COMMANDS)}", 2)
     try:
-        importlib.import_module(f"jax_dns.commands.{arguments[0]}").main(arguments[1:])
+        with termination.raised():
+            importlib.import_module(f"jax_dns.commands.{arguments[0]}").main(arguments[1:])
     except UsageError as error:
         return _fail(str(error), 2)
     except InputError as error:
@@ -50,6 +60,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(f"{error.filename or 'input/output'}: {error.strerror or error}", 1)
     except KeyboardInterrupt:
         return _fail("interrupted; the same command goes on where it stopped", 130)
+    except termination.Terminated:
+        message = "terminated; the same command goes on where it stopped"
+        return _fail(message, termination.EXIT_CODE)
+    except MemoryError as error:
+        return _fail(f"not enough memory ({str(error) or 'no details'})", 1)
     return 0
 
 
@@ -69,5 +84,6 @@ def _ask_for_huge_pages() -> None:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"jax-dns: error: {message}", file=sys.stderr)
+    # A file's name may hold a line break.
+    print(f"jax-dns: error: {' '.join(message.splitlines())}", file=sys.stderr)
     return code

@@ -12,6 +12,7 @@ def get_config() -> ConfigDict:
     c = ConfigDict()
     c.seeds = (0,)  # several: each trains in <workdir>/seed_<s>, tables show mean and deviation
     c.tensorboard = False  # event files beside metrics.jsonl (extra tb)
+    c.profile = False  # a jax.profiler trace of each training's second epoch, in its profile/
     c.compilation_cache = True  # keep compiled programs in the user's cache folder
     c.factory = factory()
     c.data = data()
@@ -57,6 +58,8 @@ def data() -> ConfigDict:
     c.segment = 4.0  # s
     c.hop = 1.0  # s between test segments: seven of 4 s in 10 s
     c.train_fraction = 0.85  # of the source domain; of three target clips two train
+    c.on_device = "auto"  # training recordings in the device's memory: "yes", "no", or where
+    # they fit, on accelerators; an epoch is then one program
     return c
 
 
@@ -76,6 +79,7 @@ def autoencoder() -> ConfigDict:
     c.keep = "last"  # or "best": the lowest validation loss
     c.validate_every = 10  # epochs
     c.save_every = 100  # epochs
+    c.together = "auto"  # all machine types and seeds as one program: "yes", "no", accelerators
     return c
 
 
@@ -135,6 +139,7 @@ def smoothing() -> ConfigDict:
     c.history = "split"  # with groups=machine, development and evaluation apart; or "all"
     c.outside_pool = "smooth"  # or "keep": items outside the pool keep a_G
     c.metric = "euclidean"  # or "cosine"
+    c.same_clip = True  # a segment's neighbours may be of its own clip; False: of other clips
     return c
 
 
@@ -145,4 +150,5 @@ def evaluation() -> ConfigDict:
     c.fixed_components = ()  # also shown, by section and domain
     c.figures = True  # K curves, and UMAP before and after smoothing (extra viz)
     c.umap_share = 0.3  # of the segments shown
+    c.report = True  # report.html, to look at and listen to (extra viz)
     return c

@@ -1,5 +1,7 @@
 """The two errors that a user's input can cause."""
 
+from typing import Any
+
 
 class InputError(ValueError):
     """A file, field or argument that can't be used.
@@ -11,3 +13,9 @@ class InputError(ValueError):
 
 class UsageError(Exception):
     """A command line that makes no sense; said in one line too."""
+
+
+def first_three(names: Any) -> str:
+    """The first three of a list or array of names, and how many more there are, for a message."""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(map(str, names[:3])) + more

@@ -1,6 +1,7 @@
 """`jax-dns run`: train, score, smooth and evaluate, as a config says."""
 
 import os
+import shlex
 from pathlib import Path
 
 from jax_dns.errors import UsageError
@@ -32,35 +33,39 @@ def main(arguments: list[str]) -> None:
         print(HELP, end="")
         return
     from absl import flags
-    from ml_collections import config_flags
+    from ml_collections import ConfigDict, config_flags
 
     values = flags.FlagValues()
     flags.DEFINE_string("workdir", None, "folder for everything that is made", flag_values=values)
     flags.DEFINE_string("stages", None, "stages to run, separated by commas", flag_values=values)
     argv = ["jax-dns", *arguments]
-    config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=argv)
     for argument in arguments:
         name, _, path = argument.partition("=")
         if name.lstrip("-") == "config" and not Path(path.partition(":")[0]).is_file():
             raise UsageError(f"--config: no such file {path!r}, expected one like configs/demo.py")
     try:
+        config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=argv)
         rest = values(argv)[1:]
     except flags.Error as error:
         raise UsageError(_one_line(error)) from error
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         fields = "jax_dns/config.py lists the fields"
         raise UsageError(f"--config: {_one_line(error)} ({fields})") from error
+    except Exception as error:  # a config is a program, and may fail in any way
+        raise UsageError(f"--config: {type(error).__name__}, {_one_line(error)}") from error
     if rest:
         raise UsageError(f"{rest[0]}: not an option (expected --name=value)")
     for name in ("config", "workdir"):
         if not values[name].value:
             raise UsageError(f"--{name} is missing; see jax-dns run --help")
     config = values.config
+    if not isinstance(config, ConfigDict):
+        raise UsageError(f"--config: get_config() gives {config!r}, expected a ConfigDict")
     _keep_compiled(config.compilation_cache)
     from jax_dns.pipeline import STAGES, run
 
-    stages = values.stages.split(",") if values.stages else STAGES
-    run(config, values.workdir, stages)
+    stages = STAGES if values.stages is None else values.stages.split(",")
+    run(config, values.workdir, stages, command=shlex.join(["jax-dns", "run", *arguments]))
 
 
 def _keep_compiled(keep: bool) -> None:

@@ -3,10 +3,11 @@
 A cache is two files: `<name>-<key>.pcm`, all recordings end to end as int16 or float32, and
 `<name>.json`, which names it and lists its recordings. Both are written under another name and
 moved into place, the list last, so a list never names samples that aren't there. Recordings are
-recognised by name, size and time of change: a second run decodes nothing, and new recordings are
+recognised by path, size and time of change: a second run decodes nothing, and new recordings are
 decoded alone.
 """
 
+import glob
 import hashlib
 import json
 import os
@@ -24,7 +25,8 @@ from jax_dns.data.decode import MONO_16K, Format, decode
 from jax_dns.errors import InputError
 from jax_dns.files import write_json
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+QUIETEST = 1e-30  # a deviation under it has no inverse in float32
 CHUNK = 64  # recordings decoded at a time: bounds the memory, keeps the threads busy
 
 
@@ -44,8 +46,12 @@ class AudioStore(NamedTuple):
 
     @property
     def inverse_deviation(self) -> Float[np.ndarray, " n"]:
-        """1 / deviation; 1 for a silent recording, which so becomes all zeros."""
-        return 1.0 / np.where(self.deviation > 0, self.deviation, 1.0)
+        """1 / deviation; 1 for a silent recording, which so becomes all zeros.
+
+        Silent is also a recording that only float32's rounding moves.
+        """
+        sounds = self.deviation > np.maximum(QUIETEST, 1e-7 * np.abs(self.mean))
+        return 1.0 / np.where(sounds, self.deviation, 1.0)
 
 
 def open_store(
@@ -124,23 +130,36 @@ def standardise_together(store: AudioStore, train: Sequence[int]) -> AudioStore:
     return store._replace(mean=np.full(n, mean), deviation=np.full(n, deviation))
 
 
-def _stamp(path: Path) -> list[int]:
+def _stamp(path: Path) -> list[int | str]:
     try:
         status = path.stat()
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from error
-    return [status.st_size, status.st_mtime_ns]
+    except OSError:  # as of a broken link; decoding it will say so
+        return [str(path.absolute()), 0, 0]
+    return [str(path.absolute()), status.st_size, status.st_mtime_ns]
+
+
+def _list_of(cache: Path) -> Path:
+    return cache.with_name(f"{cache.name}.json")  # a machine's name may hold a dot
 
 
 def _read_list(cache: Path, audio_format: Format) -> dict | None:
     """The cache's list of recordings, or None where it is absent, damaged or of another format."""
     try:
-        known = json.loads(cache.with_suffix(".json").read_text())
-        whole = (cache.parent / known["file"]).stat().st_size == known["bytes"]
-    except (OSError, ValueError, KeyError, TypeError):
+        known = json.loads(_list_of(cache).read_text())
+        if known["format_version"] != FORMAT_VERSION or known["format"] != list(audio_format):
+            return None
+        if (cache.parent / known["file"]).stat().st_size != known["bytes"]:
+            return None
+        total = known["bytes"] // np.dtype(known["dtype"]).itemsize
+        fields = {"start", "length", "mean", "deviation", "digest", "stamp"}
+        for entry in known["clips"].values():
+            if not fields <= entry.keys() or entry["start"] + entry["length"] > total:
+                return None
+        if not all({"message", "stamp"} <= fault.keys() for fault in known["faults"].values()):
+            return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    same = known["format_version"] == FORMAT_VERSION and known["format"] == list(audio_format)
-    return known if whole and same else None
+    return known
 
 
 def _open(cache: Path, known: dict) -> np.ndarray:
@@ -153,7 +172,10 @@ def _rebuild(
     clips, cache, stamps, fresh, entries, old, audio_format, skip_corrupt, progress
 ) -> dict:
     """Writes a new cache: recordings in `fresh` are copied from `old`, the others decoded."""
-    cache.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        cache.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{cache.parent}: can't be made ({error.strerror})") from error
     for dtype in ("int16", "float32"):
         if old is not None and dtype != old.dtype:
             if dtype == "int16":
@@ -173,6 +195,8 @@ def _rebuild(
             target = cache.with_name(f"{cache.name}-{key}.pcm")
             size = temporary.stat().st_size
             temporary.replace(target)
+        except OSError as error:
+            raise InputError(f"{cache}: can't be written ({error.strerror})") from error
         finally:
             temporary.unlink(missing_ok=True)
         known = {
@@ -184,8 +208,8 @@ def _rebuild(
             "clips": listed,
             "faults": faults,
         }
-        write_json(cache.with_suffix(".json"), known)
-        for stale in cache.parent.glob(f"{cache.name}-*.pcm"):
+        write_json(_list_of(cache), known)
+        for stale in cache.parent.glob(f"{glob.escape(cache.name)}-*.pcm"):
             if stale != target and len(stale.stem) == len(target.stem):
                 stale.unlink()
         return known

@@ -9,12 +9,15 @@ with lines `name,0|1`.
 """
 
 import csv
+import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from jax_dns.errors import InputError
+from tqdm import tqdm
+
+from jax_dns.errors import InputError, first_three
 
 NORMAL, ANOMALY, UNKNOWN = 0, 1, -1
 SPLIT_FOLDERS = ("train", "source_test", "target_test", "test")
@@ -25,6 +28,7 @@ NAME = re.compile(
     re.IGNORECASE,
 )
 EXPECTED_NAME = "section_SS_<source|target>_<train|test>[_<normal|anomaly>]_NNNN[_attributes].wav"
+LAST_SECTION = 2**31 - 1  # as segments.npz holds
 LABELS = {"normal": NORMAL, "anomaly": ANOMALY, None: UNKNOWN}
 
 
@@ -58,7 +62,8 @@ def index_clips(
       Clips by machine type, both in the order of their names.
 
     Raises:
-      InputError: no such folder or machine, a name that doesn't parse, two clips of one name.
+      InputError: no such folder or machine, a name that doesn't parse, two clips of one name, a
+        ground-truth file that contradicts a clip's name or another file.
     """
     root = Path(root)
     if not root.is_dir():
@@ -76,6 +81,8 @@ def index_clips(
             f"data.root: no machine folders under {root} "
             f"(expected <machine>/{{{','.join(SPLIT_FOLDERS[:3])}}}/*.wav)"
         )
+    for machine in wanted:
+        _check_utf8(folders[machine][0])
     clips = {machine: _machine_clips(machine, folders[machine]) for machine in wanted}
     truth = _ground_truth_files(root, ground_truth)
     return {machine: _with_labels(found, truth) for machine, found in clips.items()}
@@ -90,6 +97,9 @@ def parse_name(path: Path, machine: str) -> Clip:
     match = NAME.fullmatch(path.name)
     if match is None:
         raise InputError(f"{path}: name does not parse (expected {EXPECTED_NAME})")
+    _check_utf8(path)
+    if int(match["section"]) > LAST_SECTION:
+        raise InputError(f"{path}: section {match['section']}, expected 0 to {LAST_SECTION}")
     label = match["label"] and match["label"].lower()
     split = match["split"].lower()
     if split == "train" and label == "anomaly":
@@ -114,6 +124,8 @@ def read_ground_truth(path: Path) -> dict[str, int]:
     labels: dict[str, int] = {}
     try:
         rows = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
+    except OSError as error:
+        raise InputError(f"{path}: can't be read ({error.strerror})") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: not a CSV file in UTF-8 ({error})") from error
     for line, row in enumerate(rows, 1):
@@ -125,6 +137,14 @@ def read_ground_truth(path: Path) -> dict[str, int]:
         if labels.setdefault(name, label) != label:
             raise InputError(f"{path}, line {line}: {name} is given both labels, 0 and 1")
     return labels
+
+
+def _check_utf8(path: Path) -> None:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        name = os.fsencode(path).decode(errors="backslashreplace")
+        raise InputError(f"{name}: not a name in UTF-8") from error
 
 
 def _machine_folders(root: Path) -> dict[str, list[Path]]:
@@ -175,21 +195,34 @@ def _ground_truth_files(root: Path, ground_truth: str | Path | None) -> dict[str
             *root.glob("ground_truth_*.csv"),
             *root.glob("ground_truth*/**/ground_truth_*.csv"),
         ]
-    return {path.name: path for path in files}
+    found: dict[str, Path] = {}
+    for path in sorted(files):
+        other = found.setdefault(path.name, path)
+        if other is not path and read_ground_truth(other) != read_ground_truth(path):
+            raise InputError(f"{path}: gives other labels than {other} (expected one such file)")
+    return found
 
 
 def _with_labels(clips: list[Clip], truth: dict[str, Path]) -> list[Clip]:
     """Joins labels from the ground truth to clips whose names carry none."""
-    tables: dict[str, dict[str, int]] = {}
+    tables: dict[Path, dict[str, int]] = {}
+    lacking: dict[Path, list[str]] = {}
 
     def label(clip: Clip) -> int:
-        if clip.label != UNKNOWN:
-            return clip.label
         key = f"ground_truth_{clip.machine}_section_{clip.section:02d}_{clip.domain}_test.csv"
-        if key not in truth:
-            return UNKNOWN
-        if key not in tables:
-            tables[key] = read_ground_truth(truth[key])
-        return tables[key].get(clip.name, UNKNOWN)
+        if clip.split == "train" or key not in truth:
+            return clip.label
+        path = truth[key]
+        if path not in tables:
+            tables[path] = read_ground_truth(path)
+        given = tables[path].get(clip.name, clip.label)
+        if clip.label not in (UNKNOWN, given):
+            raise InputError(f"{path}: {clip.name} is {given}, by its name {clip.label}")
+        if given == UNKNOWN:
+            lacking.setdefault(path, []).append(clip.name)
+        return given
 
-    return [clip._replace(label=label(clip)) for clip in clips]
+    labelled = [clip._replace(label=label(clip)) for clip in clips]
+    for path, missing in lacking.items():
+        tqdm.write(f"{path}: no line for {first_three(missing)}; counted as unlabelled")
+    return labelled

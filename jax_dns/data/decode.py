@@ -7,9 +7,13 @@ import numpy as np
 import soundfile
 from jaxtyping import Shaped
 
+from jax_dns.data.riff import UNKNOWN, check_sizes
 from jax_dns.errors import InputError
+from jax_dns.memory import check_room
 
 SIXTEEN_BITS = ("PCM_16", "PCM_S8", "PCM_U8")
+LARGEST = 1e30  # beyond it a variance overflows float32
+BLOCK = 1 << 20  # frames read at a time
 
 
 class Format(NamedTuple):
@@ -36,18 +40,19 @@ def decode(path: Path, audio_format: Format) -> Shaped[np.ndarray, " t"]:
     Raises:
       InputError: unreadable, empty, not finite, or of another format; names the file.
     """
+    if not path.is_file():
+        raise InputError(f"{path}: {_kind(path)}, expected a wav or flac file")
     try:
+        check_sizes(path)
         with soundfile.SoundFile(path) as file:
             rate, channels, frames = file.samplerate, file.channels, file.frames
-            # A header can promise more than the file holds: never allocate by it.
-            if frames > 8 * path.stat().st_size + 1:
-                raise InputError(f"{path}: header promises {frames} samples, the file is shorter")
-            sixteen = file.subtype in SIXTEEN_BITS
-            audio = file.read(dtype="int16" if sixteen else "float32", always_2d=True)
+            audio = _read(file, "int16" if file.subtype in SIXTEEN_BITS else "float32", path)
     except (soundfile.LibsndfileError, OSError) as error:
         raise InputError(f"{path}: not a readable wav or flac file ({error})") from error
     if len(audio) == 0:
         raise InputError(f"{path}: holds no samples")
+    if len(audio) != frames and frames < UNKNOWN:
+        raise InputError(f"{path}: its header promises {frames} samples, {len(audio)} are there")
     if audio_format.channel < 0 and channels != 1:
         raise InputError(
             f"{path}: has {channels} channels, expected mono (data.channel chooses one)"
@@ -58,9 +63,14 @@ def decode(path: Path, audio_format: Format) -> Shaped[np.ndarray, " t"]:
             "(data.channel counts from 0)"
         )
     audio = audio[:, max(audio_format.channel, 0)]
-    if not np.isfinite(audio).all():
-        where = int(np.flatnonzero(~np.isfinite(audio))[0])
-        raise InputError(f"{path}: sample {where} is {audio[where]}, expected finite values")
+    if audio.dtype != np.int16:
+        bad = ~(np.abs(audio) < LARGEST)
+        if bad.any():
+            where = int(bad.argmax())
+            raise InputError(
+                f"{path}: sample {where} is {audio[where]}, expected finite values under "
+                f"{LARGEST:g}"
+            )
     if rate != audio_format.sample_rate:
         if not audio_format.resample:
             raise InputError(
@@ -73,3 +83,23 @@ def decode(path: Path, audio_format: Format) -> Shaped[np.ndarray, " t"]:
             audio = audio.astype(np.float32) / 32_768
         audio = librosa.resample(audio, orig_sr=rate, target_sr=audio_format.sample_rate)
     return np.ascontiguousarray(audio)
+
+
+def _read(file: soundfile.SoundFile, dtype: str, path: Path) -> Shaped[np.ndarray, "t c"]:
+    """All samples, in blocks: a header can promise more than there is, so none is allocated by."""
+    blocks, size = [], BLOCK * file.channels * np.dtype(dtype).itemsize
+    while not blocks or len(blocks[-1]) == BLOCK:
+        if blocks:  # twice what there will be: at the end they are put together
+            check_room((len(blocks) + 2) * size, str(path))
+        blocks.append(file.read(BLOCK, dtype=dtype, always_2d=True))
+    return np.concatenate(blocks)
+
+
+def _kind(path: Path) -> str:
+    if path.is_dir():
+        return "a folder"
+    try:
+        path.stat()
+    except OSError as error:
+        return str(error.strerror)
+    return "not a regular file"

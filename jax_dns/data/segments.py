@@ -47,7 +47,7 @@ def cut(
 
     Returns:
       float32 [b, segment], each recording's amplitude shifted and scaled by its store's mean and
-      standard deviation.
+      standard deviation; in float32, as `resident.crop` does it on the device.
     """
     out = np.empty((len(recordings), segment), np.float32)
     for i, ((store, row), start) in enumerate(zip(recordings, starts)):
@@ -55,7 +55,8 @@ def cut(
         piece = audio[start : start + segment]
         if len(piece) < segment:
             piece = np.resize(audio, segment)
-        out[i] = (piece - store.mean[row]) * store.inverse_deviation[row]
+        mean, scale = np.float32(store.mean[row]), np.float32(store.inverse_deviation[row])
+        out[i] = (piece.astype(np.float32) - mean) * scale
     return out
 
 

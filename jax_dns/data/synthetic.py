@@ -194,7 +194,12 @@ def _claim(root: Path, wanted: dict) -> None:
         if any((root / half).exists() for half in ("dev_data", "eval_data")):
             raise InputError(f"{root}: holds recordings, but no factory.json that says whose")
         return write_json(path, wanted | {"complete": False})
-    found = json.loads(path.read_text())
+    try:
+        found = dict(json.loads(path.read_text()))
+    except (OSError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path}: not a readable JSON object ({error}); remove {root} to make the factory anew"
+        ) from error
     for field, value in json.loads(json.dumps(wanted)).items():
         if found.get(field) != value:
             raise InputError(

@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from jax_dns.artefact import Clips
 from jax_dns.evaluation.metrics import POOLED, Cell, harmonic_mean
+from jax_dns.evaluation.score_files import file_name
 from jax_dns.evaluation.tables import to_csv
 from jax_dns.files import write_text
 
@@ -18,17 +19,35 @@ HEADER = ("section", "domain", "AUC", "pAUC", "precision", "recall", "F1 score")
 MEANS = (("arithmetic mean", lambda x: float(np.mean(x))), ("harmonic mean", harmonic_mean))
 
 
-def write_anomaly_scores(
-    folder: Path, machine: str, clips: Clips, scores: Float[np.ndarray, " c"]
-) -> None:
-    """Writes `anomaly_score_<machine>_section_SS_<domain>_test.csv`, lines of name,score."""
+def anomaly_score_files(
+    machine: str, clips: Clips, scores: Float[np.ndarray, " c"]
+) -> dict[str, str]:
+    """Name and text of each `anomaly_score_<machine>_section_SS_<domain>_test.csv`.
+
+    Args:
+      machine: machine type.
+      clips: its clips; a file for each section and domain.
+      scores: [c] anomaly scores.
+
+    Returns:
+      Lines of name,score by the file's name. Floats are written so that they read back the same.
+    """
+    files = {}
     for section in np.unique(clips.section):
         for domain in np.unique(clips.domain):
             rows = np.flatnonzero((clips.section == section) & (clips.domain == domain))
             if len(rows):
-                name = f"anomaly_score_{machine}_section_{section:02d}_{domain}_test.csv"
-                lines = [(clips.name[row], repr(float(scores[row]))) for row in rows]
-                write_text(folder / name, to_csv(lines))
+                name = file_name("anomaly_score", machine, int(section), str(domain))
+                files[name] = to_csv((clips.name[i], repr(float(scores[i]))) for i in rows)
+    return files
+
+
+def write_anomaly_scores(
+    folder: Path, machine: str, clips: Clips, scores: Float[np.ndarray, " c"]
+) -> None:
+    """Writes the files of `anomaly_score_files`."""
+    for name, text in anomaly_score_files(machine, clips, scores).items():
+        write_text(folder / name, text)
 
 
 def write_results(folder: Path, found: Mapping[str, Sequence[Cell]]) -> None:

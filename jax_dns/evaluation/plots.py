@@ -37,6 +37,17 @@ def k_curve(
       sections: name -> sections, a panel each.
       pooled: see `metrics.summary`.
     """
+    _save(k_curve_figure(candidates, title=title, sections=sections, pooled=pooled), path)
+
+
+def k_curve_figure(
+    candidates: Sequence[Candidate],
+    *,
+    title: str,
+    sections: dict[str, Sequence[int]],
+    pooled: bool,
+) -> Any:
+    """The figure of `k_curve`, not saved; `title` may be empty."""
     figure, panels = _figure(len(sections))
     for axes, (name, chosen) in zip(panels, sections.items()):
 
@@ -55,11 +66,12 @@ def k_curve(
                 label = method if len(values) == 1 else f"{method}, best of {len(values)}"
                 axes.axhline(np.nanmax(values), color="black", linestyle=style, label=label)
         axes.set_xscale("log", base=2)
-        axes.set(xlabel="K", title=f"{title}, {name}")
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.set(xlabel="K", title=f"{title}, {name}" if title else name)
         axes.grid(alpha=0.3)
     panels[0].set_ylabel("harmonic mean of AUC and pAUC [%]")
     panels[-1].legend(fontsize="small")
-    _save(figure, path)
+    return figure
 
 
 def umap_scores(

@@ -13,10 +13,13 @@ from jax_dns.artefact import Clips, Segments, clips_of, read_segments
 from jax_dns.errors import InputError
 from jax_dns.evaluation.metrics import cells
 from jax_dns.evaluation.selection import Candidate, Choice, select
-from jax_dns.files import write_npz
+from jax_dns.files import read_npz, write_npz
+from jax_dns.pipeline.recordings import names
 from jax_dns.pipeline.records import recorded
+from jax_dns.scoring import methods
 from jax_dns.scoring.methods import Scored
 
+FORMAT_VERSION = 1  # of serial_oe.npz and smoothed.npz
 READINGS = {"pooled": True, "by_domain": False}
 TITLES = {
     "pooled": "both domains of a section pooled",
@@ -37,6 +40,7 @@ def write_scored(path: Path, found: list[Scored], test: Segments) -> None:
     write_npz(
         path,
         {
+            "format_version": np.asarray(FORMAT_VERSION),
             "clip": clips_of(test).name,
             "method": np.asarray([s.method for s in found], str),
             "size": np.asarray([s.size for s in found], np.int32),
@@ -47,15 +51,25 @@ def write_scored(path: Path, found: list[Scored], test: Segments) -> None:
 
 
 def read_scored(path: Path) -> list[Scored]:
-    """Reads what `write_scored` wrote; nothing where the stage hasn't run."""
+    """Reads what `write_scored` wrote; nothing where the stage hasn't run.
+
+    Raises:
+      InputError: unreadable, or of another format version.
+    """
     if not path.is_file():
         return []
-    with np.load(path, allow_pickle=False) as file:
-        columns = (file[name] for name in Scored._fields)
-        return [
-            Scored(str(method), int(size), str(data), scores)
-            for method, size, data, scores in zip(*columns)
-        ]
+    arrays = read_npz(path)
+    version = arrays.get("format_version")
+    if version is None or int(version) != FORMAT_VERSION:
+        raise InputError(
+            f"{path}: format_version is {version}, expected {FORMAT_VERSION} (run the stages fit "
+            "and smooth again)"
+        )
+    columns = (arrays[name] for name in Scored._fields)
+    return [
+        Scored(str(method), int(size), str(data), scores)
+        for method, size, data, scores in zip(*columns)
+    ]
 
 
 def find(folder: Path) -> Found:
@@ -89,6 +103,24 @@ def smoothing_groups(config: ConfigDict, test: Segments) -> Int[np.ndarray, " n"
     if c.history == "all":
         return np.zeros_like(test.section)
     return np.isin(test.section, config.data.eval_sections).astype(np.int32)
+
+
+def serial_oe(config: ConfigDict, segments: Segments, seed: int) -> list[Scored]:
+    """SerialOE for every number of clusters and domain fitted on, as `config.inlier` has it."""
+    c = config.inlier
+    return methods.serial_oe(
+        segments.where(segments.split == c.split), segments.where(segments.split == "test"),
+        components=c.components, data=names(c.data), seed=seed, regularisation=c.regularisation,
+    )  # fmt: skip
+
+
+def proposed(config: ConfigDict, test: Segments) -> list[Scored]:
+    """Eq. 7 for every K and pool, as `config.smoothing` reads the paper."""
+    c = config.smoothing
+    return methods.proposed(
+        test, ks=c.ks, data=names(c.data), unit=c.unit, groups=smoothing_groups(config, test),
+        outside_pool=c.outside_pool, metric=c.metric, same_clip=c.same_clip,
+    )  # fmt: skip
 
 
 def choices(config: ConfigDict, found: Found, reading: str) -> list[Choice]:

@@ -1,7 +1,11 @@
 """Fields of a config that can't be used, before anything is done with them."""
 
+import math
+from typing import Any
+
 from ml_collections import ConfigDict
 
+from jax_dns.config import get_config
 from jax_dns.errors import InputError
 from jax_dns.pipeline.recordings import names
 from jax_dns.scoring.methods import DOMAINS
@@ -9,6 +13,8 @@ from jax_dns.scoring.neighbors import METRICS
 
 CHOICES = {
     "data.standardise": ("recording", "machine"),
+    "data.on_device": ("auto", "yes", "no"),
+    "ae.together": ("auto", "yes", "no"),
     "ae.keep": ("last", "best"),
     "extractor.keep": ("last", "best"),
     "extractor.head": ("linear", "norm"),
@@ -48,6 +54,11 @@ def check(config: ConfigDict) -> None:
         if not good:
             raise InputError(f"{name}: {field(name)!r}, expected {expected}")
 
+    for name, value in _fields(get_config()).items():
+        if name not in _fields(config):
+            raise InputError(f"config: {name} is missing, expected every field of jax_dns.config")
+        if isinstance(value, float):
+            expect(name, math.isfinite(field(name)), "a finite number")
     for name, allowed in CHOICES.items():
         expect(name, field(name) in allowed, " or ".join(allowed))
     for name in POSITIVE:
@@ -60,8 +71,20 @@ def check(config: ConfigDict) -> None:
     for name in ("smoothing.data", "inlier.data"):
         known = names(field(name)) and all(part in DOMAINS for part in names(field(name)))
         expect(name, bool(known), f"some of {','.join(DOMAINS)}")
+    length = max(config.data.segment, config.data.hop) * config.data.sample_rate
+    expect("data.segment", length < 2**31, "segments and hops of less than 2^31 samples")
+    expect("data.hop", round(config.data.hop * config.data.sample_rate) > 0, "a sample or more")
     for part in ("ae", "extractor"):
         samples = config.data.segment * config.data.sample_rate
         expect(f"{part}.n_fft", field(f"{part}.n_fft") < 2 * samples, "less than two segments")
         divides = field(f"{part}.n_fft") % field(f"{part}.window_hop") == 0
         expect(f"{part}.window_hop", divides, f"a divisor of {part}.n_fft")
+
+
+def _fields(config: ConfigDict) -> dict[str, Any]:
+    """Every field by its name, those of parts with a dot."""
+    found = {}
+    for name, value in config.items():
+        parts = {f"{name}.{n}": v for n, v in value.items()} if hasattr(value, "items") else {}
+        found |= parts or {name: value}
+    return found

@@ -12,7 +12,7 @@ from jax_dns.errors import InputError
 from jax_dns.pipeline import networks, recordings
 from jax_dns.pipeline.networks import network_settings
 from jax_dns.pipeline.recordings import Machine
-from jax_dns.pipeline.records import fingerprint, is_done, record, recorded
+from jax_dns.pipeline.records import fingerprint, is_done, is_whole, record, recorded
 from jax_dns.scoring.embedding import score_and_embed
 from jax_dns.training.loop import restore_trained
 
@@ -37,7 +37,7 @@ def embed(config: ConfigDict, machine: Machine, name: str, folder: Path, seed: i
     split = _splits(config, machine, seed)
     known = recorded(folder, "segments")
     old = None
-    if known.get("model") == model and (folder / "segments.npz").is_file():
+    if known.get("model") == model and is_whole(folder, "segments"):
         old, _ = read_segments(folder / "segments.npz")
     keep = {
         n for n, digest in digests.items() if old is not None and known["clips"].get(n) == digest
@@ -60,12 +60,13 @@ def embed(config: ConfigDict, machine: Machine, name: str, folder: Path, seed: i
     fresh = [row for row, clip in enumerate(machine.clips) if clip.name not in keep]
     parts = [old.where(np.isin(old.clip, sorted(keep)))] if keep else []
     if fresh:
-        parts.append(_new_segments(config, machine, fresh, folder, trained, title=f"{name} embed"))
+        parts.append(_new_segments(config, machine, fresh, folder, trained, title=name))
     segments = Segments(*(np.concatenate(columns) for columns in zip(*parts)))
     order = np.lexsort((segments.segment, segments.clip))
     segments = _described(segments.where(order), machine, split)
     write_segments(folder / "segments.npz", segments)
-    record(folder, "segments", key, model=model, clips=digests)
+    files = [folder / "segments.npz"]
+    record(folder, "segments", key, files=files, model=model, clips=digests)
 
 
 def _splits(config: ConfigDict, machine: Machine, seed: int) -> dict[str, str]:
@@ -103,7 +104,10 @@ def _restore(folder: Path, create, keep: str):
     abstract = jax.eval_shape(create, jax.random.key(0))
     state = restore_trained(folder, abstract, keep=keep)
     if state is None:
-        raise InputError(f"{folder}: no whole checkpoint (expected the training's; train again)")
+        raise InputError(
+            f"{folder}: no whole checkpoint (expected the training's; remove this folder and train "
+            "again)"
+        )
     return state
 
 

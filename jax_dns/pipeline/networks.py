@@ -32,7 +32,7 @@ class Generative(NamedTuple):
 
 
 # Fields of a training that don't change what it ends with.
-BOOKKEEPING = ("validate_every", "save_every", "embed_batch_size")
+BOOKKEEPING = ("validate_every", "save_every", "embed_batch_size", "together")
 
 
 def network_settings(config: ConfigDict, part: ConfigDict) -> str:
@@ -54,10 +54,23 @@ def weights_digest(config: ConfigDict) -> str:
 
 
 def trace(config: ConfigDict) -> None:
-    """Runs both networks on shapes alone: settings that don't fit fail here, in seconds."""
-    key = jax.random.key(0)
-    jax.eval_shape(autoencoder(config).steps.create, key)
-    jax.eval_shape(extractor(config, n_sections=2).create, key)
+    """Runs both networks on shapes alone: settings that don't fit fail here, in seconds.
+
+    Raises:
+      InputError: names the part of the config, and gives the reason of JAX or Flax.
+    """
+    makers = {
+        "ae": lambda: autoencoder(config).steps.create,
+        "extractor": lambda: extractor(config, n_sections=2).create,
+    }
+    for part, make in makers.items():
+        try:
+            jax.eval_shape(make(), jax.random.key(0))
+        except InputError:
+            raise
+        except (ArithmeticError, MemoryError, TypeError, ValueError) as error:
+            reason = " ".join(str(error).split())[:300]
+            raise InputError(f"config.{part}: gives no network ({reason})") from error
 
 
 def segment_samples(config: ConfigDict) -> int:

@@ -15,6 +15,15 @@ from jax_dns.files import write_json, write_text
 from jax_dns.pipeline import figures
 from jax_dns.pipeline.candidates import READINGS, TITLES, Folders, Found, FoundAll, choices, find
 from jax_dns.pipeline.records import fingerprint, is_done, record, recorded
+from jax_dns.pipeline.report import REPORT, add_report, packages_lacking
+from jax_dns.pipeline.summaries import (
+    at_most,
+    chosen_settings,
+    fixed_cells,
+    method_rows,
+    selected_cells,
+    setting_rows,
+)
 
 
 def report(config: ConfigDict, workdir: Path, folders: Folders, stages: Iterable[str]) -> None:
@@ -28,6 +37,7 @@ def report(config: ConfigDict, workdir: Path, folders: Folders, stages: Iterable
     d = config.data
     sections = [list(d.dev_sections), list(d.eval_sections)]
     left_out = plots.missing_packages() if config.evaluation.figures else []
+    left_out = left_out + packages_lacking(config)
     key = fingerprint(parts, sections, config.evaluation, sorted(stages), left_out)
     summary = workdir / "results.txt"
     if "evaluate" in stages and is_done(workdir, "evaluated", key) and summary.is_file():
@@ -50,10 +60,30 @@ def report(config: ConfigDict, workdir: Path, folders: Folders, stages: Iterable
         for machine, folder in machines.items():
             _write_scores(found[seed][machine], machine, folder)
     if "evaluate" in stages:
+        for stale in (workdir / REPORT, *_pictures(folders)):
+            stale.unlink(missing_ok=True)
         text = _evaluate(config, workdir, folders, found)
         tqdm.write(text)
-        write_text(summary, text)
-        record(workdir, "evaluated", key)
+        write_text(summary, text)  # whatever becomes of the report
+        line = add_report(config, workdir, folders, found)
+        tqdm.write(line)
+        write_text(summary, text + line)
+        record(workdir, "evaluated", key, files=_files(workdir, folders))
+
+
+def _pictures(folders: Folders) -> list[Path]:
+    """Figures that an earlier run may have left, of other results."""
+    machines = [folder for machines in folders.values() for folder in machines.values()]
+    return [folder / name for folder in machines for name in ("k_curve.png", "umap.png")]
+
+
+def _files(workdir: Path, folders: Folders) -> list[Path]:
+    """What the two stages have left, to be looked at before it is taken for done."""
+    found = [workdir / f"results.{kind}" for kind in ("txt", "json", "csv")]
+    for machines in folders.values():
+        for folder in machines.values():
+            found += [folder / "scores.csv", folder / "selection.json"]
+    return [path for path in found if path.is_file()]
 
 
 def _write_selection(config: ConfigDict, found: Found, folder: Path) -> None:
@@ -67,7 +97,7 @@ def _write_selection(config: ConfigDict, found: Found, folder: Path) -> None:
         }
         for reading in READINGS
     }
-    write_json(folder / "selection.json", chosen)
+    write_json(folder / "selection.json", {"format_version": 1} | chosen)
 
 
 def _write_scores(found: Found, machine: str, folder: Path) -> None:
@@ -91,20 +121,16 @@ def _write_scores(found: Found, machine: str, folder: Path) -> None:
 
 def _selected(found: Found, machine: str, folder: Path, reading: str) -> dict[str, Candidate]:
     """Each method in the setting once selected, or the largest below it that there is."""
-    selection = recorded(folder, "selection").get(reading, {})
+    selection = recorded(folder, "selection", strict=True).get(reading, {})
     columns = {c.method: c for c in found.candidates if c.method == "AE"}
     for method in ("SerialOE", "Proposed"):
-        wanted = selection.get(method) or selection.get(f"{method} (Oracle)")
-        usable = [
-            c
-            for c in found.candidates
-            if wanted and c[:3:2] == (method, wanted["data"]) and c.size <= wanted["size"]
-        ]
-        if usable:
-            columns[method] = max(usable, key=lambda c: c.size)
-            if columns[method].size != wanted["size"]:
+        candidate = at_most(found, method, selection)
+        if candidate:
+            columns[method] = candidate
+            wanted = selection.get(method) or selection[f"{method} (Oracle)"]
+            if candidate.size != wanted["size"]:
                 tqdm.write(
-                    f"{machine}: {method} with {columns[method].setting}; the setting selected, "
+                    f"{machine}: {method} with {candidate.setting}; the setting selected, "
                     f"{wanted['size']}, needs more clips"
                 )
     return columns
@@ -121,21 +147,22 @@ def _evaluate(config: ConfigDict, workdir: Path, folders: Folders, found: FoundA
     texts, more, values = [], [], {}
     fixed = config.evaluation.fixed_ks or config.evaluation.fixed_components
     for reading in READINGS:
-        chosen = {s: {m: choices(config, found[s][m], reading) for m in machines} for s in seeds}
-        rows: dict[str, dict[str, list[float]]] = {}
-        for machine in machines:
-            for seed in seeds:
-                for choice in chosen[seed][machine]:
-                    row = rows.setdefault(choice.method, {})
-                    row.setdefault(machine, []).append(choice.value)
+        chosen = chosen_settings(config, found, reading)
         title = f"Harmonic mean of AUC and pAUC [%], sections {sections}, {TITLES[reading]}"
-        texts.append(tables.table_two(rows, title))
-        texts.append(_settings_table(chosen, machines, reading))
+        texts.append(tables.table_two(method_rows(chosen), title))
+        settings = [[method, *row] for method, row in setting_rows(chosen).items()]
+        texts.append(tables.aligned([["Setting", *machines], *settings]))
         values[reading] = {
             m: {str(s): [_choice_json(c) for c in chosen[s][m]] for s in seeds} for m in machines
         }
         if reading == "pooled" and (len(machines) == 1 or fixed):
-            more = [_details(config, found, chosen, machine) for machine in machines]
+            more = [
+                tables.details(
+                    selected_cells(chosen, machine) | fixed_cells(config, found, machine),
+                    f"{machine}, by section and domain; AUC/pAUC [%]",
+                )
+                for machine in machines
+            ]
     for seed in seeds:
         for method in ("AE", "SerialOE", "Proposed"):
             rows = {
@@ -164,37 +191,6 @@ def _choice_json(choice: Choice) -> dict:
         "value": number(choice.value),
         "development": number(choice.development),
     }
-
-
-def _settings_table(chosen, machines, reading) -> str:
-    """Table I: the settings selected."""
-    lines = [["Setting", *machines]]
-    for method in ("SerialOE", "Proposed", "Proposed (Oracle)"):
-        line = [method]
-        for machine in machines:
-            picked = [
-                c.candidate.setting
-                for choices in chosen.values()
-                for c in choices[machine]
-                if c.method == method
-            ]
-            line.append("; ".join(dict.fromkeys(picked)) or "-")
-        lines.append(line)
-    return tables.aligned(lines)
-
-
-def _details(config: ConfigDict, found, chosen, machine: str) -> str:
-    """By section and domain: the settings selected, and the fixed ones."""
-    rows: dict[str, list] = {}
-    for seed, machines in found.items():
-        for choice in chosen[seed][machine]:
-            rows.setdefault(choice.method, []).append(choice.candidate.cells)
-        e = config.evaluation
-        fixed = {"SerialOE": e.fixed_components, "Proposed": e.fixed_ks}
-        for c in machines[machine].candidates:
-            if c.size in fixed.get(c.method, ()):
-                rows.setdefault(f"{c.method}, {c.setting}", []).append(c.cells)
-    return tables.details(rows, f"{machine}, by section and domain; AUC/pAUC [%]")
 
 
 def _long_csv(found: FoundAll) -> str:

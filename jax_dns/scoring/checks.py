@@ -9,7 +9,9 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jax_dns.errors import InputError
 from jax_dns.scoring.history import streams
+from jax_dns.scoring.memory import check_fits, needed_bytes, streamed_bytes
 from jax_dns.scoring.neighbors import METRICS
+from jax_dns.scoring.sharding import automatic, faults, is_sharded, to_host
 from jax_dns.typing import ArrayLike
 
 CHECKED_ROWS = 2**16  # at once, so that a memory-mapped array is never read whole
@@ -32,7 +34,15 @@ class Problem(NamedTuple):
 
 
 def check_problem(
-    scores: Any, features: Any, ks: Any, *, groups: Any, pool: Any, metric: str, queries: Any = None
+    scores: Any,
+    features: Any,
+    ks: Any,
+    *,
+    groups: Any,
+    pool: Any,
+    metric: str,
+    queries: Any = None,
+    block_size: int | None = None,
 ) -> Problem:
     """Checks smoothing's arguments and brings them to the device.
 
@@ -45,12 +55,14 @@ def check_problem(
       metric: one of METRICS.
       queries: (scores [m], features [m, d], groups [m] or None), or None where the items are their
         own queries.
+      block_size: queries in a block, for the memory that they take.
 
     Returns:
       The arguments with defaults filled in.
 
     Raises:
-      InputError: names the argument, the value and the limit. Values (finiteness, k against the
+      InputError: names the argument, the value and the limit, or the memory that it needs and the
+        memory at hand. Values (finiteness, k against the
         number of candidates) are left unchecked where an argument is traced.
     """
     if metric not in METRICS:
@@ -58,6 +70,8 @@ def check_problem(
     scores, features, groups, pool = map(_array, (scores, features, groups, pool))
     n = _check_pair("", scores, features, metric)
     groups = _check_groups("groups", groups, n)
+    if is_sharded(pool):
+        pool = to_host(pool)
     if pool is None:
         pool = np.ones(n, bool)
     elif np.shape(pool) != (n,) or pool.dtype != bool:
@@ -87,6 +101,8 @@ def check_problem(
             )
     real = jax.dtypes.canonicalize_dtype(np.float64)
     held = None if queries is not None and streams(features) else real
+    if not is_traced(features):
+        _check_memory(given, ks, real.itemsize, stays=held is None, block_size=block_size)
     types = (real, held, None, None, real, real, None)
     arrays = [x if dtype is None else jnp.asarray(x, dtype) for x, dtype in zip(given, types)]
     return Problem(*arrays[:4], ks, *arrays[4:])
@@ -132,7 +148,9 @@ def _check_pair(prefix: str, scores: Any, features: Any, metric: str) -> int:
             f"{prefix}features: {_what(features)}, expected {n} rows as {prefix}scores has"
         )
     for name, x in ((f"{prefix}scores", scores), (f"{prefix}features", features)):
-        if not is_traced(x):
+        if is_sharded(x) and not x.is_fully_replicated:
+            _check_sharded(name, x, metric)
+        elif not is_traced(x):
             for first in range(0, n, CHECKED_ROWS):
                 _check_values(name, x[first : first + CHECKED_ROWS], first, metric)
     return n
@@ -154,11 +172,41 @@ def _check_values(name: str, x: Any, first: int, metric: str) -> None:
         raise InputError(f"{name}: row {row} is zero, which has no direction (metric cosine)")
 
 
+def _check_sharded(name: str, x: jax.Array, metric: str) -> None:
+    """Checks rows where they lie: no row comes to the host."""
+    row, value, zero = faults(x.astype(jax.dtypes.canonicalize_dtype(np.float64)))
+    if row is not None:
+        raise InputError(f"{name}: row {row} holds {value}, expected finite values")
+    if metric == "cosine" and name.endswith("features") and zero is not None:
+        raise InputError(f"{name}: row {zero} is zero, which has no direction (metric cosine)")
+
+
+def _check_memory(given: tuple, ks: tuple[int, ...], itemsize: int, *, stays: bool,
+                  block_size: int | None) -> None:  # fmt: skip
+    """Checks what smoothing takes against the memory at hand, before anything is moved."""
+    features = given[1]
+    (n, d), m = np.shape(features), len(given[4]) if len(given) > 4 else 0
+    if stays:
+        check_fits(streamed_bytes(m, d, max(ks), itemsize=itemsize),
+                   f"query_features: {m} queries at k = {max(ks)}")  # fmt: skip
+        return
+    devices = None
+    if is_sharded(features):
+        devices = sorted(features.sharding.device_set, key=lambda device: device.id)
+    needed = needed_bytes(
+        n, d, itemsize=itemsize, queries=m, block_size=block_size,
+        devices=len(devices or [0]), moved=not isinstance(features, jax.Array),
+    )  # fmt: skip
+    check_fits(needed, f"features: {_what(features)}", devices=devices)
+
+
 def _check_groups(name: str, groups: Any, n: int) -> Any:
     if groups is None:
         return np.zeros(n, np.int32)
     if np.shape(groups) != (n,) or not jnp.issubdtype(groups.dtype, jnp.integer):
         raise InputError(f"{name}: {_what(groups)}, expected [{n}] integers")
+    if is_sharded(groups):
+        groups = to_host(groups)
     if not is_traced(groups) and np.any(np.asarray(groups) != np.asarray(groups).astype(np.int32)):
         raise InputError(f"{name}: holds values beyond 32 bits, expected smaller ones")
     return groups
@@ -172,6 +220,8 @@ def _check_k(k: Any) -> int:
 
 def _array(x: Any) -> Any:
     """Lists as arrays; arrays, traced values and None as they are."""
+    if is_sharded(x):
+        return automatic(x)
     return x if x is None or hasattr(x, "dtype") else np.asarray(x)
 
 

@@ -69,7 +69,7 @@ def smooth_by_selection(
     mask = None
     if any(is_traced(x) for x in (groups, pool, query_groups)):
         mask = Mask(jnp.asarray(groups), jnp.asarray(pool), jnp.asarray(query_groups))
-        meetings = [_meeting(np.arange(n), np.arange(m), n, own)]
+        meetings = [meeting_of(np.arange(n), np.arange(m), n, own)]
     else:
         meetings = meet(np.asarray(groups), np.asarray(pool), np.asarray(query_groups), own)
     features, query_features = _centred(problem.features, query_features, metric=metric)
@@ -77,9 +77,9 @@ def smooth_by_selection(
     for meeting in meetings:
         size = len(meeting.rows), len(meeting.queries)
         many = len(meetings) > 1
-        columns = padded_columns(_bucket(size[0]) if many else size[0])
+        columns = padded_columns(bucket(size[0]) if many else size[0])
         block = min(block_size or block_rows(columns), size[1])
-        wanted = -(-(_bucket(size[1]) if many else size[1]) // block) * block
+        wanted = -(-(bucket(size[1]) if many else size[1]) // block) * block
         out = _meet(
             out, problem.scores, features, query_scores, query_features,
             _pad(meeting.rows, columns), np.int32(size[0]), _pad(meeting.queries, wanted),
@@ -103,14 +103,14 @@ def meet(groups: np.ndarray, pool: np.ndarray, query_groups: np.ndarray, own: bo
     n = len(groups)
     values, inverse = np.unique(query_groups, return_inverse=True)
     if len(values) == 1:
-        return [_meeting(np.flatnonzero(pool & (groups == values[0])), np.arange(len(inverse)),
+        return [meeting_of(np.flatnonzero(pool & (groups == values[0])), np.arange(len(inverse)),
                          n, own)]  # fmt: skip
     by_query = np.split(np.argsort(inverse, kind="stable"), np.cumsum(np.bincount(inverse))[:-1])
     place = np.minimum(np.searchsorted(values, groups), len(values) - 1)
     place = np.where(pool & (values[place] == groups), place, len(values))
     counts = np.bincount(place, minlength=len(values) + 1)
     by_item = np.split(np.argsort(place, kind="stable"), np.cumsum(counts)[:-1])
-    return [_meeting(rows, queries, n, own) for rows, queries in zip(by_item, by_query)]
+    return [meeting_of(rows, queries, n, own) for rows, queries in zip(by_item, by_query)]
 
 
 def sorting_is_faster(n: int, k: int) -> bool:
@@ -190,7 +190,7 @@ def _meet(
     return out.at[:, to].set(smoothed, mode="drop", unique_indices=False)
 
 
-def _meeting(rows: np.ndarray, queries: np.ndarray, n: int, own: bool) -> Meeting:
+def meeting_of(rows: np.ndarray, queries: np.ndarray, n: int, own: bool) -> Meeting:
     """A meeting whose rows come in an order without a pattern, any first part a fair sample."""
     step = max(1, round(GOLDEN * len(rows)))
     while np.gcd(step, len(rows)) > 1:
@@ -202,7 +202,7 @@ def _meeting(rows: np.ndarray, queries: np.ndarray, n: int, own: bool) -> Meetin
     return Meeting(rows.astype(np.int32), queries.astype(np.int32), mine.astype(np.int32))
 
 
-def _bucket(size: int) -> int:
+def bucket(size: int) -> int:
     """At most a quarter more: four sizes to a doubling, so that few programs are compiled."""
     part = max(1, 2 ** (max(size, 1).bit_length() - 3))
     return -(-size // part) * part

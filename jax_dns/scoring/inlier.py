@@ -45,7 +45,8 @@ def fit_mixture(
       The mixture.
 
     Raises:
-      InputError: fewer segments than clusters, or values that aren't finite.
+      InputError: fewer segments than clusters, values that aren't finite, or a covariance that
+        `regularisation` is too small for.
     """
     if len(features) < n_components:
         raise InputError(
@@ -57,7 +58,13 @@ def fit_mixture(
     with warnings.catch_warnings():
         # 100 iterations are enough for a score; few segments leave some clusters moving.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(np.asarray(features, np.float64))
+        try:
+            model.fit(np.asarray(features, np.float64))
+        except ValueError as error:  # the other causes are looked at above
+            raise InputError(
+                f"inlier: {n_components} clusters of {len(features)} segments have a covariance "
+                f"without an inverse (inlier.regularisation is {regularisation:g}, expected more)"
+            ) from error
     return from_sklearn(model)
 
 

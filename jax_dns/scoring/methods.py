@@ -13,6 +13,7 @@ from jax_dns.artefact import Segments, clip_mean, clips_of
 from jax_dns.errors import InputError
 from jax_dns.scoring.checks import candidate_counts
 from jax_dns.scoring.inlier import fit_mixture, negative_log_likelihood
+from jax_dns.scoring.other_clips import other_clip_counts, smooth_other_clips
 from jax_dns.scoring.smoothing import smooth_grid
 
 DOMAINS = {"source": ("source",), "all": ("source", "target")}
@@ -84,17 +85,19 @@ def proposed(
     groups: Int[np.ndarray, " n"] | None = None,
     outside_pool: str = "smooth",
     metric: str = "euclidean",
+    same_clip: bool = True,
 ) -> list[Scored]:
     """Eq. 7 for every K and pool.
 
     Args:
       test: segments to smooth among themselves.
-      ks: the Ks; those larger than `largest_k` are left out.
+      ks: the Ks; those that some item has too few candidates for are left out.
       data: "source", "all": the domains whose items may be neighbours.
       unit: "segment": smooth, then average over a clip; "clip": average, then smooth.
       groups: [n] neighbours are of the same group; None: the section.
       outside_pool: "smooth", or "keep": items outside the pool keep a_G.
       metric: see `smooth`.
+      same_clip: whether a segment's neighbours may be of its own clip.
 
     Returns:
       One result a setting.
@@ -111,11 +114,18 @@ def proposed(
             pool, labels = pool[first], groups[first]
         elif unit != "segment":
             raise InputError(f"smoothing.unit: {unit!r}, expected segment or clip")
+        apart = not same_clip and unit == "segment"
         largest = largest_k(labels, pool)
+        if apart:
+            largest = 1 + int(other_clip_counts(clips.row, labels, pool).min())
         usable = [k for k in ks if k <= largest]
         if not usable:
             continue
-        grid = smooth_grid(scores, features, usable, groups=labels, pool=pool, metric=metric)
+        options = dict(groups=labels, pool=pool, metric=metric)
+        if apart:
+            grid = smooth_other_clips(scores, features, usable, clip=clips.row, **options)
+        else:
+            grid = smooth_grid(scores, features, usable, **options)
         if outside_pool == "keep":
             grid = np.where(pool, grid, scores)
         elif outside_pool != "smooth":

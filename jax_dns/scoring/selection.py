@@ -7,6 +7,8 @@ so that the search ends at two neighbouring floats at the latest. The values bet
 equal, and share what is left of the rank. Nothing of size rows x K is made.
 """
 
+import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -22,6 +24,21 @@ EARLY = 3  # passes over all rows; about one row in ten is open then, and those 
 FEW = 8  # so many times fewer rows in a copy
 SAFE = 6  # passes by interpolation, after which every other pass halves bits
 PASSES = 200  # bits need 2 * 32 / log2(5) after that; a guard against NaN under `jit`
+
+
+class How(NamedTuple):
+    """What suits a kind of device."""
+
+    pivots: int  # counted in one pass
+    packed: bool
+    copies: bool  # whether rows still open are copied together
+    axis: str | None = None
+
+
+ON_CPU = How(PIVOTS, packed=True, copies=True)
+# A pass waits for memory and not for comparisons. Rows taken out of a block are compiled for TPUs
+# to a gather from each of 31 parts of it, and go through memory more often than all others would.
+ON_ACCELERATOR = How(8, packed=False, copies=False)
 
 
 class Bracket(NamedTuple):
@@ -56,12 +73,24 @@ def count_below(values: Float[Array, "m n"], pivots: Float[Array, "m p"]) -> Int
     return jnp.stack(counts, axis=1)
 
 
+def count_plainly(values: Float[Array, "m n"], pivots: Float[Array, "m p"]) -> Int[Array, "m p"]:
+    """`count_below` for accelerators and any number of pivots.
+
+    XLA joins the comparisons in one pass; compiled for v5e, the tiles of the other form are a copy,
+    three times the bytes and a second block of memory.
+    """
+    below = [(values < pivots[:, p, None]).sum(1, dtype=jnp.int32) for p in range(pivots.shape[1])]
+    return jnp.stack(below, axis=1)
+
+
 def select(
     values: Float[Array, "m n"],
     rank: Int[Array, ""],
     low: Float[Array, " m"],
     high: Float[Array, " m"],
     total: Int[Array, " m"],
+    *,
+    axis: str | None = None,
 ) -> Bracket:
     """Finds where exactly `rank` of each row's values end.
 
@@ -72,30 +101,20 @@ def select(
       low: [m] a bound with no value below it.
       high: [m] a bound with all finite values below it.
       total: [m] how many values are finite.
+      axis: a mesh axis whose devices hold further columns of the same rows; the other arguments
+        are equal on all of them, `total` counts over all. None: the rows are here whole.
 
     Returns:
       A closed bracket: one of the thresholds has `rank` values below it, or all values from low up
       to high are equal.
     """
-    m, n = values.shape
-    whole = Bracket(low, high, jnp.zeros_like(total), total)
-    rows = n // LANES
-    first = max(4, -(-rows // SAMPLE)) * LANES
-    if first * 4 > n or padded_columns(first) != first:
-        return _narrow(values, rank, whole, jnp.zeros((m, PIVOTS), values.dtype), begin=0)
-    # Ranks in the sample, two standard deviations to either side of the wanted one.
-    sample = values[:, :first]
-    count = jnp.isfinite(sample).sum(1, dtype=jnp.int32)
-    share = rank / jnp.maximum(total, 1).astype(values.dtype)
-    spread = 1.5 * jnp.sqrt(count * share * (1 - share)) + 0.5
-    start = whole._replace(below_high=count)
-    left, right = (
-        _estimate(sample, jnp.clip(count * share + sign * spread, 0, count), start)
-        for sign in (-1, 1)
+
+    def by(how: How) -> Callable[..., Bracket]:
+        return functools.partial(_select, how=how._replace(axis=axis))
+
+    return jax.lax.platform_dependent(
+        values, rank, low, high, total, cpu=by(ON_CPU), default=by(ON_ACCELERATOR)
     )
-    steps = jnp.arange(PIVOTS, dtype=values.dtype)[None, :] / (PIVOTS - 1)
-    pivots = left[:, None] + (right - left)[:, None] * steps
-    return _narrow(values, rank, whole, pivots, begin=-1)
 
 
 def weigh(values: Float[Array, "m n"], rank: Int[Array, ""], bracket: Bracket) -> Num[Array, "m n"]:
@@ -106,13 +125,43 @@ def weigh(values: Float[Array, "m n"], rank: Int[Array, ""], bracket: Bracket) -
     return jnp.where(values < low[:, None], 1, inside)
 
 
+def _select(
+    values: Float[Array, "m n"],
+    rank: Int[Array, ""],
+    low: Float[Array, " m"],
+    high: Float[Array, " m"],
+    total: Int[Array, " m"],
+    how: How,
+) -> Bracket:
+    """`select` for one kind of device."""
+    m, n = values.shape
+    whole = Bracket(low, high, jnp.zeros_like(total), total)
+    rows = n // LANES
+    first = padded_columns(max(4, -(-rows // SAMPLE)) * LANES)
+    if first * 4 > n:
+        return _narrow(values, rank, whole, jnp.zeros((m, how.pivots), values.dtype), 0, how)
+    # Ranks in the sample, two standard deviations to either side of the wanted one.
+    sample = values[:, :first]
+    count = _over(how.axis, jnp.isfinite(sample).sum(1, dtype=jnp.int32))
+    share = rank / jnp.maximum(total, 1).astype(values.dtype)
+    spread = 1.5 * jnp.sqrt(count * share * (1 - share)) + 0.5
+    start = whole._replace(below_high=count)
+    left, right = (
+        _estimate(sample, jnp.clip(count * share + sign * spread, 0, count), start, how)
+        for sign in (-1, 1)
+    )
+    steps = jnp.arange(how.pivots, dtype=values.dtype)[None, :] / (how.pivots - 1)
+    pivots = left[:, None] + (right - left)[:, None] * steps
+    return _narrow(values, rank, whole, pivots, -1, how)
+
+
 def _estimate(
-    sample: Float[Array, "m n"], rank: Float[Array, " m"], bracket: Bracket
+    sample: Float[Array, "m n"], rank: Float[Array, " m"], bracket: Bracket, how: How
 ) -> Float[Array, " m"]:
     """About where a rank lies: a few passes over a sample."""
 
     def step(_, bracket: Bracket) -> Bracket:
-        return _tighten(sample, rank, bracket, _interpolated(rank, bracket))
+        return _tighten(sample, rank, bracket, _interpolated(rank, bracket, how.pivots), how)
 
     low, high, below_low, below_high = jax.lax.fori_loop(0, SAMPLE_PASSES, step, bracket)
     gap = jnp.maximum(below_high - below_low, 1)
@@ -125,6 +174,7 @@ def _narrow(
     bracket: Bracket,
     pivots: Float[Array, "m p"],
     begin: int,
+    how: How,
 ) -> Bracket:
     """Tightens brackets until all are closed; pass -1 tries the pivots given."""
 
@@ -135,16 +185,18 @@ def _narrow(
         def step(state: tuple[Array, Bracket]) -> tuple[Array, Bracket]:
             i, bracket = state
             tried = jnp.where(
-                (i >= SAFE) & (i % 2 == 0), _halved(bracket), _interpolated(rank, bracket)
+                (i >= SAFE) & (i % 2 == 0),
+                _halved(bracket, how.pivots),
+                _interpolated(rank, bracket, how.pivots),
             )
-            return i + 1, _tighten(values, rank, bracket, tried)
+            return i + 1, _tighten(values, rank, bracket, tried, how)
 
         return jax.lax.while_loop(going, step, (jnp.asarray(begin), bracket))[1]
 
     if begin < 0:
-        bracket = _tighten(values, rank, bracket, pivots)
+        bracket = _tighten(values, rank, bracket, pivots, how)
     few = len(values) // FEW
-    if few == 0:
+    if few == 0 or not how.copies:
         return run(values, bracket, 0, PASSES)
     bracket = run(values, bracket, 0, EARLY)
 
@@ -162,6 +214,11 @@ def _narrow(
     )[1]
 
 
+def _over(axis: str | None, counts: Int[Array, "..."]) -> Int[Array, "..."]:
+    """Counts over all devices: they add up, so that no value ever leaves its device."""
+    return counts if axis is None else jax.lax.psum(counts, axis)
+
+
 def _is_open(rank: Array, bracket: Bracket) -> Bool[Array, " m"]:
     """Neither threshold has the rank, and there are floats between them."""
     low, high, below_low, below_high = bracket
@@ -169,15 +226,20 @@ def _is_open(rank: Array, bracket: Bracket) -> Bool[Array, " m"]:
 
 
 def _tighten(
-    values: Float[Array, "m n"], rank: Array, bracket: Bracket, pivots: Float[Array, "m p"]
+    values: Float[Array, "m n"],
+    rank: Array,
+    bracket: Bracket,
+    pivots: Float[Array, "m p"],
+    how: How,
 ) -> Bracket:
     """Counts below the pivots and keeps the tightest thresholds around the rank."""
     low, high, below_low, below_high = bracket
     # Strictly inside, by bits, so that every pass makes some way.
     inside = jnp.clip(_bits(pivots), _bits(low)[:, None] + 1, _bits(high)[:, None] - 1)
     pivots = _floats(jnp.maximum(inside, _bits(low)[:, None]), pivots.dtype)
-    counts = count_below(values, pivots)
-    for p in range(PIVOTS):
+    count = count_below if how.packed else count_plainly
+    counts = _over(how.axis, count(values, pivots))
+    for p in range(how.pivots):
         pivot, count = pivots[:, p], counts[:, p]
         lower, upper = (count <= rank) & (pivot >= low), (count >= rank) & (pivot <= high)
         low, below_low = jnp.where(lower, pivot, low), jnp.where(lower, count, below_low)
@@ -185,7 +247,7 @@ def _tighten(
     return Bracket(low, high, below_low, below_high)
 
 
-def _interpolated(rank: Array, bracket: Bracket) -> Float[Array, "m p"]:
+def _interpolated(rank: Array, bracket: Bracket, number: int) -> Float[Array, "m p"]:
     """Pivots about where the rank lies on the line between the thresholds.
 
     As wide as values in no order would scatter around the line, but never so near to a threshold
@@ -197,17 +259,17 @@ def _interpolated(rank: Array, bracket: Bracket) -> Float[Array, "m p"]:
     spread = 2 * jnp.sqrt(share * (1 - share) / gap) + 0.05
     left = jnp.maximum(share - spread, 0.4 * share)
     right = jnp.minimum(share + spread, 1 - 0.4 * (1 - share))
-    steps = jnp.arange(PIVOTS, dtype=low.dtype)[None, :] / (PIVOTS - 1)
+    steps = jnp.arange(number, dtype=low.dtype)[None, :] / (number - 1)
     at = left[:, None] + (right - left)[:, None] * steps
     return low[:, None] + (high - low)[:, None] * at
 
 
-def _halved(bracket: Bracket) -> Float[Array, "m p"]:
+def _halved(bracket: Bracket, number: int) -> Float[Array, "m p"]:
     """Pivots that part the floats between the thresholds into parts of equal number."""
     low, high = _bits(bracket.low), _bits(bracket.high)
     unsigned = jnp.uint32 if low.dtype == jnp.int32 else jnp.uint64
-    part = (high.astype(unsigned) - low.astype(unsigned)) // (PIVOTS + 1)  # wraps rightly
-    steps = jnp.arange(1, PIVOTS + 1, dtype=unsigned)[None, :]
+    part = (high.astype(unsigned) - low.astype(unsigned)) // (number + 1)  # wraps rightly
+    steps = jnp.arange(1, number + 1, dtype=unsigned)[None, :]
     return _floats((low.astype(unsigned)[:, None] + part[:, None] * steps).astype(low.dtype),
                    bracket.low.dtype)  # fmt: skip
 

@@ -4,7 +4,8 @@
 
 `smooth`, `smooth_grid` and `smooth_queries` work on anyone's scores and features. Item i's
 candidates are the items j != i of the same group that are in the pool. Queries go in blocks, so
-that nothing of size N x N or N x K is ever held.
+that nothing of size N x N or N x K is ever held. Where the features are a JAX array on several
+devices, all of them do the work, and the result lies as the scores do (see `sharded`).
 """
 
 import functools
@@ -19,6 +20,8 @@ from jax_dns.scoring.checks import Problem, check_problem, is_traced
 from jax_dns.scoring.engine import smooth_by_selection, sorting_is_faster
 from jax_dns.scoring.history import smooth_streamed
 from jax_dns.scoring.neighbors import Queries, embed, items_of, nearest
+from jax_dns.scoring.sharded import smooth_sharded
+from jax_dns.scoring.sharding import is_sharded, like, to_host
 from jax_dns.typing import ArrayLike
 
 BLOCK_BYTES = 2**26  # of one block of distances
@@ -52,11 +55,11 @@ def smooth(
 
     Raises:
       ValueError: shapes that don't fit, values that aren't finite, a zero row under "cosine", an
-        invalid k. Under `jit` and `vmap` (k static) only shapes are checked.
+        invalid k, more rows than there is memory for. Under `jit` and `vmap` (k static) only shapes
+        are checked.
     """
-    return smooth_grid(
-        scores, features, (k,), groups=groups, pool=pool, metric=metric, block_size=block_size
-    )[0]
+    out = _grid(scores, features, (k,), groups, pool, metric, block_size)
+    return _like(out[0], scores)
 
 
 @no_type_check  # it checks its arguments itself, and says more
@@ -87,12 +90,7 @@ def smooth_grid(
     Raises:
       ValueError: see `smooth`.
     """
-    problem = check_problem(scores, features, ks, groups=groups, pool=pool, metric=metric)
-    out = _smooth(
-        problem, problem.scores, problem.features, problem.groups,
-        own=True, metric=metric, block_size=block_size,
-    )  # fmt: skip
-    return _like(out, scores)
+    return _like(_grid(scores, features, ks, groups, pool, metric, block_size), scores)
 
 
 @no_type_check  # it checks its arguments itself, and says more
@@ -135,7 +133,7 @@ def smooth_queries(
     """
     problem = check_problem(
         scores, features, (k,), groups=groups, pool=pool, metric=metric,
-        queries=(query_scores, query_features, query_groups),
+        queries=(query_scores, query_features, query_groups), block_size=block_size,
     )  # fmt: skip
     if isinstance(problem.features, np.memmap) and k > 1:
         out = smooth_streamed(
@@ -189,11 +187,27 @@ def _smooth_blocks(
     return out.reshape(-1, len(ks))[:m].T
 
 
+def _grid(scores, features, ks, groups, pool, metric, block_size) -> Float[Array, "k n"]:
+    """All of `smooth_grid` but the result's type."""
+    problem = check_problem(
+        scores, features, ks, groups=groups, pool=pool, metric=metric, block_size=block_size
+    )
+    return _smooth(
+        problem, problem.scores, problem.features, problem.groups,
+        own=True, metric=metric, block_size=block_size,
+    )  # fmt: skip
+
+
 def _smooth(
     problem: Problem, query_scores, query_features, query_groups, *, own, metric, block_size
 ) -> Float[Array, "k m"]:
-    """Sorts where the problem is small, selects elsewhere."""
+    """Sorts where the problem is small, selects elsewhere and where it is spread over devices."""
     n, m = len(problem.scores), len(query_scores)
+    if is_sharded(problem.features):
+        return smooth_sharded(
+            problem, query_scores, query_features, query_groups,
+            own=own, metric=metric, block_size=block_size,
+        )  # fmt: skip
     if not sorting_is_faster(n, max(problem.ks)):
         return smooth_by_selection(
             problem, query_scores, query_features, query_groups,
@@ -210,5 +224,5 @@ def _smooth(
 
 def _like(out: Array, given: ArrayLike) -> ArrayLike:
     if isinstance(given, jax.Array) or is_traced(out):
-        return out.astype(given.dtype)
-    return np.asarray(out).astype(np.asarray(given).dtype)
+        return like(out.astype(given.dtype), given)
+    return to_host(out).astype(np.asarray(given).dtype)

@@ -1,27 +1,71 @@
-"""Checkpoints of a training state; the one file that knows orbax."""
+"""Checkpoints of a training state; the one file that knows orbax.
 
+Beside what orbax writes, each step's folder holds `files.json`: every file's size and digest,
+written last. A step without it, or with a file that differs, was broken off or has been damaged,
+and counts as absent. The step before is removed only when the new one is whole.
+"""
+
+import hashlib
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
+
+from jax_dns.errors import InputError
+from jax_dns.files import write_json
+
+FORMAT_VERSION = 1
+LIST = "files.json"
 
 
 def save(folder: Path, step: int, state: Any) -> None:
-    """Writes the state at `step` and drops older ones; a broken-off write leaves no trace."""
-    with _manager(folder) as manager:
-        if step in manager.all_steps():  # a resumed run comes by again
-            manager.delete(step)
-        manager.save(step, args=ocp.args.StandardSave(state), force=True)
-        manager.wait_until_finished()
+    """Writes the state at `step` and drops older ones; a broken-off write leaves no trace.
+
+    A whole checkpoint of the same step stays: a resumed run comes by again, with the same state.
+
+    Raises:
+      InputError: the folder can't be written, as on a full disk.
+    """
+    place = folder / str(step)
+    if _is_whole(place, by_size=False):
+        return
+    try:
+        _remove(place)
+        with _manager(folder) as manager:
+            manager.save(step, args=ocp.args.StandardSave(state), force=True)
+            manager.wait_until_finished()
+    except (OSError, ValueError, RuntimeError) as error:  # tensorstore says ValueError
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{place}: checkpoint can't be written ({reason})") from error
+    if jax.process_index() > 0:
+        return
+    files = {name: [_size(place / name), _digest(place / name)] for name in _names(place)}
+    write_json(place / LIST, {"format_version": FORMAT_VERSION, "files": files})
+    for old in _steps(folder):
+        if old != step:
+            _remove(folder / str(old))
+    for broken_off in folder.glob("*.orbax-checkpoint-tmp*"):
+        shutil.rmtree(broken_off, ignore_errors=True)
 
 
-def latest_step(folder: Path) -> int | None:
-    """The newest whole checkpoint's step, or None."""
-    if not folder.is_dir():
-        return None
-    with _manager(folder) as manager:
-        return manager.latest_step()
+def latest_step(folder: Path, *, by_size: bool = False) -> int | None:
+    """The newest whole checkpoint's step, or None.
+
+    Args:
+      folder: of the checkpoints.
+      by_size: look at the files' sizes alone, not at every byte.
+
+    Raises:
+      InputError: a checkpoint of another format version.
+    """
+    for step in sorted(_steps(folder), reverse=True):
+        if _is_whole(folder / str(step), by_size):
+            return step
+    return None
 
 
 def restore(folder: Path, step: int, like: Any) -> Any:
@@ -31,19 +75,79 @@ def restore(folder: Path, step: int, like: Any) -> Any:
       folder: of the checkpoints.
       step: as `latest_step` gives it.
       like: a state of the same structure, or its `jax.ShapeDtypeStruct`s; its arrays' shapes, types
-        and shardings are the ones restored to.
+        and shardings are the ones restored to, the default device where one has no sharding.
 
     Returns:
       The state.
     """
-    abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
+    here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+
+    def placed(leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
+        # Without one orbax asks for the devices that wrote the checkpoint.
+        if leaf.sharding:
+            return leaf
+        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here)
+
+    abstract = jax.tree.map(lambda leaf: placed(ocp.utils.to_shape_dtype_struct(leaf)), like)
     with _manager(folder) as manager:
         return manager.restore(step, args=ocp.args.StandardRestore(abstract))
+
+
+def read_arrays(folder: Path, step: int) -> dict[str, np.ndarray]:
+    """Every array of the state at `step` by its path in it, whatever wrote it; to look into."""
+    with _manager(folder) as manager:
+        tree = manager.restore(step, args=ocp.args.StandardRestore())
+    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves}
+
+
+def _is_whole(place: Path, by_size: bool) -> bool:
+    """Whether all files are as they were written."""
+    try:
+        listed = json.loads((place / LIST).read_text())
+        version, files = listed["format_version"], listed["files"]
+    except (OSError, ValueError, TypeError, KeyError):
+        return False
+    if version != FORMAT_VERSION:
+        raise InputError(f"{place}: format_version is {version}, expected {FORMAT_VERSION}")
+    try:
+        return all(
+            _size(place / name) == size and (by_size or _digest(place / name) == digest)
+            for name, (size, digest) in files.items()
+        )
+    except OSError:
+        return False
+
+
+def _steps(folder: Path) -> list[int]:
+    if not folder.is_dir():
+        return []
+    return [int(path.name) for path in folder.iterdir() if path.name.isdecimal()]
+
+
+def _remove(place: Path) -> None:
+    # The list first: what a kill leaves of the rest is then no checkpoint.
+    (place / LIST).unlink(missing_ok=True)
+    shutil.rmtree(place, ignore_errors=True)
+
+
+def _names(place: Path) -> list[str]:
+    found = (path for path in place.rglob("*") if path.is_file())
+    return sorted(path.relative_to(place).as_posix() for path in found)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 def _manager(folder: Path) -> ocp.CheckpointManager:
     # orbax takes absolute paths only, and says so late.
     return ocp.CheckpointManager(
         folder.absolute(),
-        options=ocp.CheckpointManagerOptions(max_to_keep=1, enable_async_checkpointing=False),
+        options=ocp.CheckpointManagerOptions(enable_async_checkpointing=False),
     )

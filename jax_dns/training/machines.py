@@ -1,20 +1,22 @@
 """The two trainings of one machine type: from recordings to a trained state."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jax_dns.data.audio import AudioStore
 from jax_dns.data.clips import Clip
+from jax_dns.data.resident import Library, Recording
 from jax_dns.data.sampler import Split, draw, steps_per_epoch
 from jax_dns.data.segments import crop_starts, cut
 from jax_dns.errors import InputError
+from jax_dns.training.epochs import Epoch, Plan, from_cache, on_device
 from jax_dns.training.loop import fit
 from jax_dns.training.losses import serial_oe_loss
-from jax_dns.training.optimizers import one_cycle
+from jax_dns.training.optimizers import OneCycle, one_cycle
 from jax_dns.training.steps import AutoencoderSteps, ExtractorSteps, TrainState
 
 
@@ -22,7 +24,7 @@ class TrainingClips(NamedTuple):
     """Training recordings of one machine type."""
 
     clips: list[Clip]
-    recordings: list[tuple[AudioStore, int]]
+    recordings: list[Recording]
     split: Split
 
     @property
@@ -42,18 +44,17 @@ class Schedule(NamedTuple):
     validate_every: int
     save_every: int
     keep: str
-    tensorboard: bool
+    tensorboard: bool = False
+    profile: bool = False
 
 
-def crops(
-    recordings: Sequence[tuple[AudioStore, int]], uniform: np.ndarray, *, segment: int
-) -> np.ndarray:
+def crops(recordings: Sequence[Recording], uniform: np.ndarray, *, segment: int) -> np.ndarray:
     """One crop of each recording, [b, segment]; see `segments.crop_starts` for `uniform`."""
-    lengths = np.asarray([store.length[row] for store, row in recordings])
-    return cut(recordings, crop_starts(lengths, uniform, segment=segment), segment=segment)
+    starts = crop_starts(_lengths(recordings), uniform, segment=segment)
+    return cut(recordings, starts, segment=segment)
 
 
-def middles(recordings: Sequence[tuple[AudioStore, int]], *, segment: int) -> np.ndarray:
+def middles(recordings: Sequence[Recording], *, segment: int) -> np.ndarray:
     """Each recording's middle crop, what validation looks at."""
     return crops(recordings, np.full(len(recordings), 0.5), segment=segment)
 
@@ -68,6 +69,16 @@ def in_batches(function: Any, *arrays: np.ndarray, size: int) -> Any:
     return jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *outs)
 
 
+class Feed(NamedTuple):
+    """Where batches come from and go to."""
+
+    library: Library | None = None  # all training recordings on the device; None: from the cache
+    mesh: Mesh | None = None  # devices that share the extractor's batches; None: one device
+
+
+FROM_CACHE = Feed()
+
+
 def train_autoencoder(
     steps: AutoencoderSteps,
     score: Any,
@@ -78,16 +89,38 @@ def train_autoencoder(
     segment: int,
     schedule: Schedule,
     title: str,
+    feed: Feed = FROM_CACHE,
 ) -> TrainState:
     """Trains f_G on one machine's normal sound, or takes up where an earlier run stopped."""
     train = [data.recordings[i] for i in data.split.train]
-    valid = middles([data.recordings[i] for i in data.split.valid], segment=segment)
+    plan = autoencoder_plan(train, seed=seed, batch_size=schedule.batch_size, segment=segment)
+    validate = autoencoder_validation(score, data, segment=segment, schedule=schedule)
+    return _fit(
+        lambda: steps.create(jax.random.key(seed)),
+        _epoch(steps.train, train, plan, segment, feed._replace(mesh=None)), folder, schedule,
+        steps_per_epoch(len(train), batch_size=schedule.batch_size), validate, title,
+    )  # fmt: skip
 
-    def step(state: TrainState, number: int) -> tuple[TrainState, Any]:
-        batch = draw(seed, number, n_target=len(train), batch_size=schedule.batch_size)
-        return steps.train(
-            state, crops([train[i] for i in batch.target], batch.crop, segment=segment)
-        )
+
+def autoencoder_plan(
+    train: Sequence[Recording], *, seed: int, batch_size: int, segment: int
+) -> Callable[[int], Plan]:
+    """Number of a step -> its batch, for the autoencoder."""
+    lengths = _lengths(train)
+
+    def plan(number: int) -> Plan:
+        batch = draw(seed, number, n_target=len(train), batch_size=batch_size)
+        starts = crop_starts(lengths[batch.target], batch.crop, segment=segment)
+        return Plan(batch.target, starts)
+
+    return plan
+
+
+def autoencoder_validation(
+    score: Any, data: TrainingClips, *, segment: int, schedule: Schedule
+) -> Callable[[TrainState], float] | None:
+    """State -> mean error of the validation clips' middles; None without such clips."""
+    valid = middles([data.recordings[i] for i in data.split.valid], segment=segment)
 
     def validate(state: TrainState) -> float:
         errors = in_batches(
@@ -95,11 +128,7 @@ def train_autoencoder(
         )
         return float(errors.mean())
 
-    return _fit(
-        lambda: steps.create(jax.random.key(seed)), step, folder, schedule,
-        steps_per_epoch(len(train), batch_size=schedule.batch_size),
-        validate if len(valid) else None, title,
-    )  # fmt: skip
+    return validate if len(valid) else None
 
 
 def train_extractor(
@@ -116,6 +145,7 @@ def train_extractor(
     mask_outliers: bool,
     embed_batch_size: int,
     title: str,
+    feed: Feed = FROM_CACHE,
 ) -> TrainState:
     """Trains f_D on one machine's normal sound against other machines', or goes on with it."""
     train = [data.recordings[i] for i in data.split.train]
@@ -127,27 +157,29 @@ def train_extractor(
     sections = sorted({clip.section for clip in data.clips})
     one_hot = np.eye(len(sections), dtype=np.float32)
     place = np.asarray([sections.index(clip.section) for clip in data.clips])
+    lengths = _lengths(train + others)
     n_outlier = schedule.batch_size // 2
     per_epoch = steps_per_epoch(len(train), batch_size=schedule.batch_size, outliers=True)
     n_steps = per_epoch * schedule.epochs
-    # Apart from the stream of the first parameters.
-    step_key = jax.random.fold_in(jax.random.key(seed), 1)
 
     def labels(rows: np.ndarray, n_others: int) -> tuple[np.ndarray, np.ndarray]:
         machine = np.repeat(np.float32([1, 0]), [len(rows), n_others])
         blank = np.zeros((n_others, len(sections)), np.float32)
         return machine, np.concatenate([one_hot[place[rows]], blank])
 
-    def step(state: TrainState, number: int) -> tuple[TrainState, Any]:
+    def plan(number: int) -> Plan:
         batch = draw(
             seed, number, n_target=len(train), n_outlier=len(others),
             batch_size=schedule.batch_size,
         )  # fmt: skip
-        chosen = [train[i] for i in batch.target] + [others[i] for i in batch.outlier]
-        audio = crops(chosen, batch.crop, segment=segment)
-        machine, section = labels(data.split.train[batch.target], n_outlier)
-        cycle = one_cycle(number, n_steps, max_lr=max_lr)
-        return steps.train(state, step_key, audio, machine, section, cycle)
+        rows = np.concatenate([batch.target, len(train) + batch.outlier])
+        starts = crop_starts(lengths[rows], batch.crop, segment=segment)
+        cycle = OneCycle(*map(np.float32, one_cycle(number, n_steps, max_lr=max_lr)))
+        return Plan(
+            rows,
+            starts,
+            (np.uint32(seed), *labels(data.split.train[batch.target], n_outlier), cycle),
+        )
 
     valid_others = [o.recordings[i] for o in outliers for i in o.split.valid]
     spread = np.linspace(0, len(valid_others), len(data.split.valid), endpoint=False, dtype=int)
@@ -167,16 +199,30 @@ def train_extractor(
             )[0]
         )  # fmt: skip
 
+    def create() -> TrainState:
+        everywhere = feed.mesh and NamedSharding(feed.mesh, PartitionSpec())
+        return jax.jit(steps.create, out_shardings=everywhere)(jax.random.key(seed))
+
     return _fit(
-        lambda: steps.create(jax.random.key(seed)), step, folder, schedule,
+        create, _epoch(steps.train, train + others, plan, segment, feed), folder, schedule,
         per_epoch, validate if valid else None, title,
     )  # fmt: skip
 
 
-def _fit(create, step, folder, schedule, per_epoch, validate, title) -> TrainState:
+def _lengths(recordings: Sequence[Recording]) -> np.ndarray:
+    return np.asarray([store.length[row] for store, row in recordings])
+
+
+def _epoch(step, recordings, plan, segment: int, feed: Feed) -> Epoch:
+    if feed.library is None:
+        return from_cache(step, recordings, plan, segment=segment, mesh=feed.mesh)
+    return on_device(step, feed.library, recordings, plan, segment=segment, mesh=feed.mesh)
+
+
+def _fit(create, epoch, folder, schedule, per_epoch, validate, title) -> TrainState:
     return fit(
-        create, step, folder=folder, epochs=schedule.epochs, steps_per_epoch=per_epoch,
+        create, epoch, folder=folder, epochs=schedule.epochs, steps_per_epoch=per_epoch,
         clips_per_step=schedule.batch_size, validate=validate,
         validate_every=schedule.validate_every, save_every=schedule.save_every,
-        keep=schedule.keep, tensorboard=schedule.tensorboard, title=title,
+        keep=schedule.keep, tensorboard=schedule.tensorboard, profile=schedule.profile, title=title,
     )  # fmt: skip

@@ -8,12 +8,13 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import struct
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Integer, Key
 
 from jax_dns.models.extractor import Extracted
 from jax_dns.training.losses import reconstruction_error, serial_oe_loss
 from jax_dns.training.mixup import mixup
 from jax_dns.training.optimizers import OneCycle, adamw, with_one_cycle
+from jax_dns.typing import ArrayLike
 
 Psi = Callable[[Array], Array]  # waveforms [b, t] -> what a network reads
 
@@ -43,7 +44,7 @@ class ExtractorSteps(NamedTuple):
     """Functions of the discriminative side."""
 
     create: Callable[[Key[Array, ""]], TrainState]
-    train: Callable[..., tuple[TrainState, Array]]  # (state, key, audio, machine, section, cycle)
+    train: Callable[..., tuple[TrainState, Array]]  # (state, audio, seed, machine, section, cycle)
     extract: Callable[..., Extracted]  # (variables, audio)
 
 
@@ -112,7 +113,7 @@ def extractor_steps(
         others start at random.
 
     Returns:
-      create(key); train(state, key, audio [b, t], machine [b], section [b, C], one_cycle);
+      create(key); train(state, audio [b, t], seed, machine [b], section [b, C], one_cycle);
       extract(variables, audio [b, t]).
     """
     optimiser = adamw(weight_decay=weight_decay)
@@ -123,13 +124,15 @@ def extractor_steps(
 
     def train(
         state: TrainState,
-        key: Key[Array, ""],
         audio: Float[Array, "b t"],
+        seed: Integer[ArrayLike, ""],
         machine: Float[Array, " b"],
         section: Float[Array, "b c"],
         cycle: OneCycle,
     ) -> tuple[TrainState, Array]:
-        key_mixup, key_dropout = jax.random.split(jax.random.fold_in(key, state.step))
+        # Apart from the stream of the first parameters, which `key(seed)` starts.
+        key = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), 1), state.step)
+        key_mixup, key_dropout = jax.random.split(key)
         audio, machine, section = mixup(
             key_mixup, audio, machine, section, alpha=mixup_alpha, probability=mixup_probability
         )

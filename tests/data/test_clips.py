@@ -42,20 +42,30 @@ def test_dev_and_eval_side_by_side_or_one_flat_root(tmp_path, bases):
     assert [c.section for c in clips["anvil"]] == [0, 3]
 
 
-def test_labels_are_joined_from_ground_truth(tmp_path):
+def test_labels_are_joined_from_ground_truth(tmp_path, capsys):
     for number in range(3):
         touch(tmp_path / f"eval_data/fan/source_test/section_03_source_test_000{number}.wav")
     truth = tmp_path / "ground_truth/ground_truth_fan_section_03_source_test.csv"
     truth.parent.mkdir()
     truth.write_text("section_03_source_test_0001.wav,1\nsection_03_source_test_0000.wav,0\n")
     assert [c.label for c in index_clips(tmp_path)["fan"]] == [0, 1, -1]
+    assert "no line for section_03_source_test_0002.wav" in capsys.readouterr().out
 
 
-def test_label_in_the_name_wins_over_ground_truth(tmp_path):
+def test_ground_truth_that_contradicts_is_refused(tmp_path):
     name = "section_03_source_test_normal_0000.wav"
     touch(tmp_path / "fan/source_test" / name)
-    (tmp_path / "ground_truth_fan_section_03_source_test.csv").write_text(f"{name},1\n")
+    truth = tmp_path / "ground_truth_fan_section_03_source_test.csv"
+    truth.write_text(f"{name},0\n")
     assert index_clips(tmp_path)["fan"][0].label == 0
+    other = tmp_path / "ground_truth" / truth.name
+    other.parent.mkdir()
+    other.write_text(f"{name},1\n")
+    with pytest.raises(InputError, match="gives other labels than"):
+        index_clips(tmp_path)
+    other.rename(truth)
+    with pytest.raises(InputError, match=f"{name} is 1, by its name 0"):
+        index_clips(tmp_path)
 
 
 @pytest.mark.parametrize(

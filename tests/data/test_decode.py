@@ -42,7 +42,7 @@ def bad_files(folder):
         "nan.wav": "sample 17 is nan",
         "zero.wav": "not a readable",
         "noise.wav": "not a readable",
-        "folder.wav": "not a readable",
+        "folder.wav": "a folder, expected",
         "header.wav": "holds no samples|promises|not a readable",
     }
 

@@ -4,11 +4,13 @@ import csv
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
 
 from jax_dns.artefact import Clips
-from jax_dns.evaluation.metrics import auc, cells, harmonic_mean, pauc, summary
+from jax_dns.errors import InputError
+from jax_dns.evaluation.metrics import auc, aucs, cells, harmonic_mean, pauc, summary
 
 
 def test_real_scores_give_the_official_figures(shared):
@@ -84,3 +86,25 @@ def test_summary_under_both_readings(rng):
 
 def test_harmonic_mean_of_nothing_and_of_zero():
     assert np.isnan(harmonic_mean([])) and harmonic_mean([0.0, 1.0]) == 0.0
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(2, 80), st.integers(1, 40))
+def test_many_sets_at_once_equal_sklearn(seed, n, levels):
+    """With ties, and with any shares of the classes."""
+    rng = np.random.default_rng(seed)
+    label = (rng.random(n) < rng.random()).astype(np.int8)
+    label[rng.choice(n, 2, replace=False)] = 0, 1
+    scores = np.stack([
+        rng.integers(0, levels, n) / 7, rng.normal(size=n) + label, label - 0.5, np.zeros(n),
+        0.5 - label,
+    ])  # fmt: skip
+    whole, part = aucs(label, scores)
+    np.testing.assert_allclose(whole, [roc_auc_score(label, s) for s in scores], atol=1e-12)
+    wanted = [roc_auc_score(label, s, max_fpr=0.1) for s in scores]
+    np.testing.assert_allclose(part, wanted, atol=1e-12)
+
+
+def test_many_sets_need_both_classes():
+    with pytest.raises(InputError, match="label"):
+        aucs(np.zeros(3, np.int8), np.zeros((1, 3)))

@@ -8,6 +8,8 @@ import pytest
 from jax_dns.artefact import Clips
 from jax_dns.evaluation.metrics import Cell
 from jax_dns.evaluation.official import HEADER, write_anomaly_scores, write_results
+from jax_dns.evaluation.score_files import read_scores
+from jax_dns.evaluation.score_report import rate
 
 
 def test_anomaly_scores_by_section_and_domain(tmp_path):
@@ -59,3 +61,32 @@ def test_pooled_cells_do_not_count(tmp_path):
     rows = rows_of(tmp_path / "result.csv")
     assert tuple(rows[1]) == HEADER and rows[2][:3] == ["00", "source", "0.5"]
     assert rows[-1][2] == "0.5"
+
+
+def test_written_scores_read_back_the_same(rng, tmp_path):
+    scores = {
+        "fan": rng.normal(size=6) * 10.0 ** np.arange(-150, 150, 50),
+        "my_pump": rng.normal(size=6) / 3,
+    }
+    names = np.asarray([f"section_0{i // 3}_test_{i}.wav" for i in range(6)])
+    domain = np.asarray(["source", "target", "source", "", "", ""])
+    clips = Clips(names, np.arange(6) // 3, domain, np.full(6, -1, np.int8), np.arange(6))
+    for machine, values in scores.items():
+        write_anomaly_scores(tmp_path, machine, clips, values)
+    found = read_scores(tmp_path)
+    for machine, values in scores.items():
+        rows = found[machine]
+        back = dict(zip(rows.clip.tolist(), zip(rows.score, rows.section, rows.domain)))
+        assert back == dict(zip(names.tolist(), zip(values, clips.section, domain)))
+
+
+def test_a_retrained_baselines_scores(shared):
+    """The figures of the baseline's own evaluation of these scores, from its result.csv."""
+    folder = shared / "metrics/mimii_due_ae_scores"
+    scores = read_scores(folder)
+    assert list(scores) == ["fan"]
+    by_domain, pooled = rate(scores["fan"])
+    assert by_domain.cell == Cell(0, "source", 0.6675, 0.5694736842105264)
+    assert by_domain[2:5] == (100, 100, 0)
+    assert pooled.cell == by_domain.cell._replace(domain="all")
+    assert read_cells(folder / "result.csv")["fan"][0] == by_domain.cell

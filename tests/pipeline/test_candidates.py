@@ -9,6 +9,7 @@ from jax_dns.errors import InputError
 from jax_dns.evaluation.metrics import auc
 from jax_dns.pipeline import candidates
 from jax_dns.pipeline.records import record
+from jax_dns.scoring import methods
 from jax_dns.scoring.methods import Scored
 
 
@@ -73,3 +74,27 @@ def test_groups_of_each_reading(rng):
     np.testing.assert_array_equal(candidates.smoothing_groups(c, test), test.section >= 2)
     c.smoothing.history = "all"
     assert not candidates.smoothing_groups(c, test).any()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ks", (1, 2)), ("data", "all"), ("unit", "clip"), ("outside_pool", "keep"),
+        ("metric", "cosine"), ("same_clip", False),
+    ],
+)  # fmt: skip
+def test_every_field_of_smoothing_counts(rng, name, value):
+    domain = np.where(np.arange(40) % 8 < 6, "source", "target")
+    test = segments(rng)._replace(domain=domain, split=np.full(40, "test"))
+    c = config.get_config()
+    c.smoothing.ks = (1, 4)
+    before = candidates.proposed(c, test)
+    c.smoothing[name] = value
+    after = candidates.proposed(c, test)
+    given = dict(ks=(1, 4), data=("source", "all")) | {name: ["all"] if name == "data" else value}
+    expected = methods.proposed(test, **given)
+    assert [s[:3] for s in after] == [s[:3] for s in expected]
+    for found, wanted in zip(after, expected):
+        np.testing.assert_array_equal(found.scores, wanted.scores)
+    same = [(s[:3], s.scores.tolist()) for s in before]
+    assert same != [(s[:3], s.scores.tolist()) for s in after]

@@ -213,12 +213,17 @@ def test_interrupted_and_rerun_is_bit_identical(
     """Stopped in the extractor's second epoch, then by the same command gone on."""
     real, steps = machines.fit, []
 
-    def breaking(create, step, **options):
-        def counting(state, number):
-            steps.append((options["title"], number))
-            if steps[-1] == ("fan extractor", 6) and steps.count(steps[-1]) == 1:
-                raise KeyboardInterrupt
-            return step(state, number)
+    def breaking(create, epoch, **options):
+        def counting(state, numbers, advance):
+            left = iter(numbers)
+
+            def count(n):
+                steps.append((options["title"], next(left)))
+                if steps[-1] == ("fan extractor", 6) and steps.count(steps[-1]) == 1:
+                    raise KeyboardInterrupt
+                return advance(n)
+
+            return epoch(state, numbers, count)
 
         return real(create, counting, **options)
 

@@ -89,11 +89,11 @@ def test_gradients_and_maps_pass_through(rng):
 
 def test_few_programs_for_many_sizes():
     """Groups of any size are padded to four sizes an octave."""
-    from jax_dns.scoring.engine import _bucket
+    from jax_dns.scoring.engine import bucket
 
-    sizes = {_bucket(n) for n in range(1_000, 8_001)}
+    sizes = {bucket(n) for n in range(1_000, 8_001)}
     assert len(sizes) <= 14
-    assert all(n <= _bucket(n) <= 1.25 * n for n in range(4, 3_000))
+    assert all(n <= bucket(n) <= 1.25 * n for n in range(4, 3_000))
 
 
 def test_queries_meet_a_history(rng):

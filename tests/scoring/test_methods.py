@@ -8,6 +8,7 @@ from jax_dns.artefact import Segments
 from jax_dns.errors import InputError
 from jax_dns.scoring.inlier import fit_mixture, negative_log_likelihood
 from jax_dns.scoring.methods import autoencoder, largest_k, proposed, serial_oe
+from jax_dns.scoring.other_clips import smooth_other_clips
 
 
 def segments(rng, clips=12, per_clip=3, d=4):
@@ -77,6 +78,24 @@ def test_other_readings(rng):
     machine = proposed(test, ks=(20,), data=("all",), groups=np.zeros(36, np.int32))
     expected = smooth(test.score, test.feature, 20)
     np.testing.assert_allclose(machine[0].scores, by_clip(expected), rtol=1e-6)
+
+
+def test_neighbours_of_other_clips(rng):
+    test = segments(rng)
+    clip = np.repeat(np.arange(12), 3)
+    pool = test.domain == "source"
+    found = proposed(test, ks=(1, 4, 10, 11), data=("source",), same_clip=False)
+    assert [s.size for s in found] == [1, 4, 10]  # three source clips beside its own
+    expected = smooth_other_clips(
+        test.score, test.feature, (4,), clip=clip, groups=test.section, pool=pool
+    )
+    np.testing.assert_allclose(found[1].scores, by_clip(expected[0]), rtol=1e-6)
+    # A clip is one item where clips are smoothed.
+    both = [
+        proposed(test, ks=(2,), data=("all",), unit="clip", same_clip=same)[0].scores
+        for same in (True, False)
+    ]
+    np.testing.assert_array_equal(*both)
 
 
 def test_largest_k():

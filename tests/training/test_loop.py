@@ -23,8 +23,16 @@ def step(state, number):
 
 
 def train(folder, train_step=step, **options):
+    def epoch(state, numbers, advance):
+        losses = []
+        for number in numbers:
+            state, loss = train_step(state, number)
+            losses.append(loss)
+            advance(1)
+        return state, losses
+
     options = dict(epochs=6, steps_per_epoch=3, clips_per_step=4, save_every=2) | options
-    return fit(lambda: STEPS.create(jax.random.key(0)), train_step, folder=folder, **options)
+    return fit(lambda: STEPS.create(jax.random.key(0)), epoch, folder=folder, **options)
 
 
 def equal(a, b):
@@ -109,3 +117,8 @@ def test_tensorboard_files(tmp_path):
     pytest.importorskip("tensorboardX", reason="extra tb")
     train(tmp_path, tensorboard=True)
     assert list((tmp_path / "tensorboard").glob("events.*"))
+
+
+def test_profile_leaves_a_trace_of_the_second_epoch(tmp_path):
+    train(tmp_path, epochs=2, profile=True)
+    assert list((tmp_path / "profile").rglob("*.xplane.pb"))

@@ -47,10 +47,8 @@ def record(monkeypatch):
     """Runs the first epochs' steps without a network, as `fit` would."""
     calls = []
 
-    def fake_fit(create, step, *, epochs, steps_per_epoch, validate, **_):
-        state = STATE
-        for number in range(epochs * steps_per_epoch):
-            state, _ = step(state, number)
+    def fake_fit(create, epoch, *, epochs, steps_per_epoch, validate, **_):
+        state, _ = epoch(STATE, range(epochs * steps_per_epoch), lambda n: None)
         calls.append(("valid", validate(state)))
         return state
 
@@ -62,9 +60,9 @@ def test_extractor_batches_are_half_target_half_outliers(record, tmp_path):
     data = training_clips("fan", 0)
     others = [training_clips("pump", 100), training_clips("valve", 200)]
 
-    def train(state, key, audio, machine, section, cycle):
+    def train(state, audio, seed, machine, section, cycle):
         record.append((audio, machine, section, cycle))
-        return state, 0.0
+        return state, np.zeros(())
 
     def extract(variables, audio):
         n = len(audio)
@@ -97,7 +95,7 @@ def test_autoencoder_batches_are_the_machines_own(record, tmp_path):
 
     def train(state, audio):
         record.append(audio)
-        return state, 0.0
+        return state, np.zeros(())
 
     machines.train_autoencoder(
         AutoencoderSteps(create, train), lambda variables, audio: audio[:, 0], data, tmp_path,

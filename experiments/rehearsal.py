@@ -1,0 +1,75 @@
+"""From an empty folder to Table II: the whole path of the paper, on a stand-in for DCASE 2021.
+
+    python experiments/rehearsal.py --workdir=rehearsal
+
+A synthetic factory in DCASE 2021's structure (configs/rehearsal.py) is served by a local server
+that plays Zenodo, then taken through the commands that a user of the real data set types; each is
+printed, timed, and stopped at if it fails. The same command again goes on where it stopped.
+"""
+
+import argparse
+import csv
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import fake_zenodo
+
+from jax_dns.data.synthetic import make_factory
+
+PROJECT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(PROJECT))
+
+from configs import rehearsal  # noqa: E402
+
+
+def commands(workdir: Path, base_url: str, seeds: str) -> dict[str, list[str]]:
+    """What a user types, by step; `jax-dns` and scripts under experiments/."""
+    root, run = workdir / "data", workdir / "run"
+    config = PROJECT / "configs/rehearsal.py"
+    experiments = PROJECT / "experiments"
+    return {
+        "download": ["jax-dns", "download", f"--root={root}", f"--base-url={base_url}"],
+        "run": [
+            "jax-dns", "run", f"--config={config}", f"--workdir={run}",
+            f"--config.data.root={root}", f"--config.seeds={seeds}",
+        ],
+        "tables": [f"{experiments / 'table2.py'}", f"--workdir={run}", "--readings"],
+        "figures 3, 4": [f"{experiments / 'figure3_4.py'}", f"--workdir={run}"],
+        "figure 5": [f"{experiments / 'figure5.py'}", f"--workdir={run}"],
+        "report": ["jax-dns", "report", f"--workdir={run}"],
+    }  # fmt: skip
+
+
+def main() -> None:
+    """Serves, downloads, trains, evaluates and draws; prints each step's time."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--workdir", type=Path, default=Path("rehearsal"))
+    parser.add_argument("--seeds", default="(0,)", help="as config.seeds, such as '(0,1)'")
+    options = parser.parse_args()
+    workdir = options.workdir.absolute()
+    took: dict[str, float] = {}
+    start = time.perf_counter()
+    make_factory(workdir / "zenodo", **rehearsal.FACTORY)
+    took["synthesis"] = time.perf_counter() - start
+    with fake_zenodo.serve(workdir / "zenodo") as base_url:
+        for step, command in commands(workdir, base_url, options.seeds).items():
+            print(f"\n$ {shlex.join(command)}", flush=True)
+            program = ["-m", "jax_dns", *command[1:]] if command[0] == "jax-dns" else command
+            start = time.perf_counter()
+            code = subprocess.run([sys.executable, *program], check=False).returncode
+            took[step] = time.perf_counter() - start
+            if code:
+                sys.exit(f"rehearsal: {step} ended with exit code {code}")
+    rows = [*took.items(), ("all", sum(took.values()))]
+    print("\n" + "\n".join(f"{step:<13}{seconds:7.0f} s" for step, seconds in rows))
+    with (workdir / "times.csv").open("w") as file:
+        csv.writer(file).writerows([("step", "seconds"), *rows])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,216 @@
+"""Smoothing where features lie on several devices: items stay, blocks of queries go round.
+
+The threshold of a row is found by counting (see `selection`), and counts add up. So each of p
+devices keeps its n / p items, all of them meet the same block of queries, and only counts are
+summed: the thresholds are those of one device, and neither distances nor candidates travel.
+With q passes (about ten; a pass of four counts is 16 bytes a row), what a device holds and what
+it receives, in values of 4 bytes:
+
+                                  holds                          receives
+    this                          n d / p + b n / p              n d + 4 q n
+    all features on each device   n d     + b n / p              n d
+    a ring, the K nearest kept    n d / p + b n / p + 2 K n / p  n d
+
+The first falls as 1 / p whatever K is: at n = 1e7, d = 128, K = 1,024 and p = 16 it holds 0.3 GB
+of features, where all of them are 5 GB and the ring's K nearest another 5 GB; the ring must also
+merge p sorted lists a row. What is paid is q small sums a block, some 10 us each. The arithmetic of
+all three is 2 n^2 d / p on each device.
+"""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as P
+from jaxtyping import Array, Float, Int
+
+from jax_dns.scoring import dealing, sharding
+from jax_dns.scoring.checks import Problem
+from jax_dns.scoring.dealing import Deal, Meetings, deal, meet, widen
+from jax_dns.scoring.engine import block_rows, bucket
+from jax_dns.scoring.neighbors import embed
+from jax_dns.scoring.selection import padded_columns, select, weigh
+from jax_dns.scoring.sharding import ROWS
+from jax_dns.typing import ArrayLike
+
+
+class Items(NamedTuple):
+    """What a device knows of a meeting's items as blocks go by: its own, and two numbers of all."""
+
+    features: Float[Array, "r d"]
+    norms: Float[Array, " r"]  # infinite where there is none
+    scores: Float[Array, " r"]
+    longest: Float[Array, ""]  # of all items' lengths
+    total: Int[Array, ""]  # of all items
+
+
+def smooth_sharded(
+    problem: Problem,
+    query_scores: Float[Array, " m"],
+    query_features: Float[ArrayLike, "m d"],
+    query_groups: Int[ArrayLike, " m"],
+    *,
+    own: bool,
+    metric: str,
+    block_size: int | None,
+) -> Float[Array, "k m"]:
+    """Eq. 7 for all of `problem.ks` over the devices that `problem.features` lies on.
+
+    Args:
+      problem: items and Ks; groups and pool whose values are known.
+      query_scores: [m].
+      query_features: [m, d].
+      query_groups: [m].
+      own: whether query i is item i, which is then no candidate of its own.
+      metric: "euclidean" or "cosine".
+      block_size: queries in a block, a multiple of the devices is taken; None chooses.
+
+    Returns:
+      [len(ks), m], columns sharded where m is a multiple of the devices.
+    """
+    ks, n, m = problem.ks, len(problem.scores), len(query_scores)
+    if max(ks) == 1:
+        return jnp.broadcast_to(query_scores, (len(ks), m))
+    mesh = sharding.row_mesh(problem.features)
+    p, rows, query_rows = mesh.size, -(-n // mesh.size), -(-m // mesh.size)
+    groups, pool, query_groups = map(sharding.to_host, (problem.groups, problem.pool, query_groups))
+    values, query_group = np.unique(query_groups, return_inverse=True)
+    group = np.minimum(np.searchsorted(values, groups), len(values) - 1)
+    pool = pool & (values[group] == groups)
+    plan = deal(2 * group + pool, p, rows)
+
+    def hand_out(x: ArrayLike, plan: Deal, rows: int) -> Array:
+        return dealing.hand_out(sharding.place(x, mesh, rows), plan, mesh)
+
+    features = sharding.place(problem.features, mesh, rows)
+    mean = _mean(features, n, metric=metric)
+    features = dealing.hand_out(features, plan, mesh)
+    scores = hand_out(problem.scores, plan, rows)
+    if own:
+        query_plan, asked = plan, (scores, features)
+    else:
+        query_plan = deal(query_group, p, query_rows)
+        asked = tuple(hand_out(x, query_plan, query_rows) for x in (query_scores, query_features))
+    out = jnp.zeros((len(ks), len(asked[0])), scores.dtype)
+    out = jax.device_put(out, jax.NamedSharding(mesh, P(None, ROWS)))
+    for meetings in meet(group, pool, plan, query_group, query_plan, len(values), own):
+        columns, wanted = meetings.rows.shape[1], meetings.queries.shape[1]
+        if len(values) > 1:
+            columns, wanted = bucket(columns), bucket(wanted)
+        columns = padded_columns(columns)
+        block = min(-(-(block_size or block_rows(columns)) // p), wanted)
+        widths = columns, -(-wanted // block) * block
+        tables = Meetings(
+            widen(meetings.rows, widths[0]), meetings.row_count,
+            widen(meetings.queries, widths[1]), meetings.query_count,
+            widen(meetings.own, widths[1], -1),
+        )  # fmt: skip
+        tables = Meetings(*(sharding.table(x, mesh) for x in tables))
+        out = meet_on_devices(out, scores, features, *asked, mean, tables,
+                    mesh=mesh, ks=ks, metric=metric, block=block)  # fmt: skip
+    out = dealing.hand_back(out, query_plan, mesh, query_rows)
+    return out if out.shape[1] == m else out[:, :m]
+
+
+@functools.partial(jax.jit, static_argnames=("metric",))
+def _mean(features: Float[Array, "n d"], count: Int[Array, ""], *, metric: str) -> Array:
+    """Of the first `count` rows, as a row."""
+    there = (jnp.arange(len(features)) < count)[:, None]
+    embedded = embed(features, metric)
+    return jnp.sum(jnp.where(there, embedded, 0), axis=0, keepdims=True) / count
+
+
+@functools.partial(jax.jit, static_argnames=("mesh", "ks", "metric", "block"))
+def meet_on_devices(
+    out: Float[Array, "k m"],
+    scores: Float[Array, " n"],
+    features: Float[Array, "n d"],
+    query_scores: Float[Array, " m"],
+    query_features: Float[Array, "m d"],
+    mean: Float[Array, "1 d"],
+    tables: Meetings,
+    *,
+    mesh: Mesh,
+    ks: tuple[int, ...],
+    metric: str,
+    block: int,
+) -> Float[Array, "k m"]:
+    """Smooths the queries of one meeting, `block` from each device at once, into `out`."""
+    body = functools.partial(_on_device, ks=ks, metric=metric, block=block)
+    whole = P(None, ROWS)
+    specs = (whole, P(ROWS), P(ROWS), P(ROWS), P(ROWS), P(), P(ROWS))
+    # Unchecked: thresholds are equal on all devices since counts are, which types can't tell.
+    return jax.shard_map(body, mesh=mesh, in_specs=specs, out_specs=whole, check_vma=False)(
+        out, scores, features, query_scores, query_features, mean, tables
+    )
+
+
+def _on_device(out, scores, features, query_scores, query_features, mean, tables, *, ks, metric,
+               block):  # fmt: skip
+    """Each device's part: its rows of a meeting, then block after block of everyone's queries."""
+    rows, row_count, queries, query_count, own = (x[0] for x in tables)
+    there = jnp.arange(len(rows)) < row_count
+    items = _centred(features, rows, there, mean, metric)
+    norms = jnp.sum(items**2, axis=1)
+    longest = jax.lax.pmax(jnp.sqrt(jnp.max(norms)), ROWS)
+    known = Items(items, jnp.where(there, norms, jnp.inf), scores[rows], longest,
+                  jax.lax.psum(row_count, ROWS))  # fmt: skip
+
+    def one_block(inputs: tuple[Array, Array, Array]) -> Float[Array, "k b"]:
+        queries, own, asked = inputs
+        q = _centred(query_features, queries, asked, mean, metric)
+        return smooth_block(known, query_scores[queries], q, own, ks=ks)
+
+    asked = jnp.arange(len(queries)) < query_count
+    parts = jax.lax.map(one_block, tuple(x.reshape(-1, block) for x in (queries, own, asked)))
+    smoothed = jnp.moveaxis(parts, 1, 0).reshape(len(ks), -1)
+    return out.at[:, jnp.where(asked, queries, out.shape[1])].set(smoothed, mode="drop")
+
+
+def smooth_block(
+    items: Items,
+    query_scores: Float[Array, " b"],
+    query_features: Float[Array, "b d"],
+    own: Int[Array, " b"],
+    *,
+    ks: tuple[int, ...],
+) -> Float[Array, "k b"]:
+    """Smooths the same number of queries from every device; runs under `shard_map` over ROWS.
+
+    Args:
+      items: this device's.
+      query_scores: [b] of this device's queries.
+      query_features: [b, d] centred.
+      own: [b] a query's place in this device's items, or -1.
+      ks: Ks.
+
+    Returns:
+      [len(ks), b] for this device's queries.
+    """
+    q = jax.lax.all_gather(query_features, ROWS, tiled=True)
+    places = jax.lax.all_gather(own, ROWS, tiled=True)
+    # Without the query's own norm, which changes no order.
+    products = jnp.matmul(q, items.features.T, precision=jax.lax.Precision.HIGHEST)
+    mine = jnp.arange(len(q)) // len(own) == jax.lax.axis_index(ROWS)
+    itself = jnp.where(mine, places, -1)[:, None] == jnp.arange(len(items.norms))[None, :]
+    near = jnp.where(itself, jnp.inf, items.norms[None, :] - 2 * products)
+    length = jnp.sum(q**2, axis=1)
+    low = -1.001 * length - 1e-30
+    high = 1.001 * (jnp.sqrt(length) + items.longest) ** 2 + 1e-30
+    total = items.total - (places >= 0).astype(jnp.int32)
+
+    def one_k(k: Int[Array, ""]) -> Float[Array, " b"]:
+        weights = weigh(near, k - 1, select(near, k - 1, low, high, total, axis=ROWS))
+        sums = jnp.matmul(weights, items.scores, precision=jax.lax.Precision.HIGHEST)
+        return (query_scores + jax.lax.psum_scatter(sums, ROWS, tiled=True)) / k
+
+    return jax.lax.map(one_k, jnp.asarray(ks, jnp.int32))
+
+
+def _centred(features, numbers, there, mean, metric) -> Float[Array, "r d"]:
+    """Rows by number in the space of distances; zero where there is none."""
+    x = jax.lax.stop_gradient(features[numbers])
+    return jnp.where(there[:, None], embed(x, metric) - mean, 0)

@@ -1,0 +1,105 @@
+"""The report in a real browser: pictures are decoded, players know their sound's length."""
+
+import html
+import json
+import re
+import shutil
+import subprocess
+
+import pytest
+from pipeline import report_workdirs
+
+from jax_dns import cli
+
+pytest.importorskip("matplotlib", reason="extra viz")
+pytest.importorskip("jinja2", reason="extra viz")
+
+BROWSER = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))),
+    None,
+)
+OPTIONS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+POLICY = re.compile(r'(?<=http-equiv="Content-Security-Policy" content=")[^"]*')
+LOOK = """<script>
+const loaded = (element, event) => new Promise((resolve) => {
+  element.addEventListener(event, () => resolve(true));
+  element.addEventListener("error", () => resolve(false));
+});
+// Sound is decoded by another thread in real time, which virtual time doesn't wait for: spend some.
+const work = () => new Promise((resolve) => {
+  for (let i = 0, x = 0; i < 2e7; i++) x += i;
+  setTimeout(resolve, 20);
+});
+(async () => {
+  const images = [...document.images], players = [...document.querySelectorAll("audio")];
+  const before = players.map((player) => player.readyState);
+  const waiting = players.map((player) => loaded(player, "loadedmetadata"));
+  for (const player of players) { player.preload = "metadata"; player.load(); }
+  for (const image of images) { image.loading = "eager"; await image.decode().catch(() => 0); }
+  let heard = 0;
+  for (const promise of waiting) promise.then(() => heard++);
+  while (heard < players.length) await work();
+  document.body.dataset.found = JSON.stringify({
+    widths: images.map((image) => image.naturalWidth), before,
+    lengths: players.map((player) => player.duration),
+    plays: players.map((player) => player.canPlayType(player.src.match(/^data:([^;]*)/)[1])),
+    wide: document.documentElement.scrollWidth > innerWidth,
+    heights: [...document.querySelectorAll("svg")].map((svg) => svg.getBoundingClientRect().height),
+  });
+})();
+</script>"""
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    if BROWSER is None:
+        pytest.skip("no Chromium or Chrome installed")
+    root = tmp_path_factory.mktemp("browser")
+    workdir = report_workdirs.make(root, machines=("fan", report_workdirs.MACHINE))
+    assert cli.main(["report", "--workdir", str(workdir)]) == 0
+    return workdir / "report.html"
+
+
+def browse(page, profile, *options):
+    command = [BROWSER, *OPTIONS, f"--user-data-dir={profile}", *options, page.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done
+
+
+@pytest.mark.parametrize("width", [1280, 500])
+def test_pictures_and_players_are_there(page, tmp_path, width):
+    # The page allows no script; a copy that does is asked what it holds.
+    text = page.read_text()
+    look = tmp_path / "look.html"
+    text = POLICY.sub(lambda policy: f"{policy[0]}; script-src 'unsafe-inline'", text)
+    look.write_text(text.replace("</body>", f"{LOOK}</body>"))
+    done = browse(
+        look, tmp_path / "profile", f"--window-size={width},900", "--virtual-time-budget=40000",
+        "--dump-dom",
+    )  # fmt: skip
+    answer = re.search(r'data-found="([^"]*)"', done.stdout)
+    assert answer, "the page's script came to no end"
+    found = json.loads(html.unescape(answer[1]))
+    assert len(found["widths"]) == 20 and min(found["widths"]) > 50
+    assert len(found["lengths"]) == 20 and set(found["before"]) == {0}  # nothing loads by itself
+    assert all(2 <= seconds < 2.3 for seconds in found["lengths"])
+    assert all(found["plays"]) and not found["wide"]
+    assert len(found["heights"]) == 4 and min(found["heights"]) > 100
+
+
+def test_screenshot_without_a_complaint(page, tmp_path):
+    from PIL import Image
+
+    shot = tmp_path / "report.png"
+    done = browse(
+        page, tmp_path / "profile", "--window-size=1280,3000", f"--screenshot={shot}",
+        "--virtual-time-budget=5000", "--enable-logging=stderr",
+    )  # fmt: skip
+    assert "Content Security Policy" not in done.stderr and "Refused" not in done.stderr
+    with Image.open(shot) as image:
+        assert image.size == (1280, 3000)
+        assert len(image.convert("RGB").getcolors(1 << 24)) > 1000  # spectrograms, not one colour

@@ -1,0 +1,121 @@
+"""Training over several devices, and several processes, ends where one device's does."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+STEPS = 6
+TESTS = Path(__file__).parents[1]
+
+
+def losses(n_devices, resident):
+    """Losses of a few extractor steps, batches shared by all devices there are."""
+    import jax
+    from jax.sharding import Mesh, NamedSharding, PartitionSpec
+    from training.test_machines import training_clips
+    from training.test_steps import Small, columns
+
+    from jax_dns.data.resident import upload
+    from jax_dns.training.epochs import BATCH, Plan, from_cache, on_device
+    from jax_dns.training.optimizers import OneCycle
+    from jax_dns.training.steps import extractor_steps
+
+    assert jax.device_count() == n_devices
+    mesh = Mesh(np.asarray(jax.devices()), (BATCH,)) if n_devices > 1 else None
+    clips = training_clips("fan", 0, length=50)
+    store = clips.recordings[0][0]
+    noise = np.random.default_rng(0).normal(size=len(store.samples)).astype(np.float32)
+    recordings = [(store._replace(samples=noise), i) for i in range(20)]
+    steps = extractor_steps(Small(), columns, n_samples=40)
+
+    def plan(number):
+        rng = np.random.default_rng(number)
+        labels = np.repeat(np.float32([1, 0]), 8), np.eye(3, dtype=np.float32)[np.arange(16) % 3]
+        rest = (np.uint32(0), *labels, OneCycle(np.float32(1e-3), np.float32(0.9)))
+        return Plan(rng.integers(0, 20, 16), rng.integers(0, 10, 16), rest)
+
+    everywhere = mesh and NamedSharding(mesh, PartitionSpec())
+    state = jax.jit(steps.create, out_shardings=everywhere)(jax.random.key(0))
+    if resident:
+        library = upload(recordings, segment=40, sharding=everywhere)
+        epoch = on_device(steps.train, library, recordings, plan, segment=40, mesh=mesh)
+    else:
+        epoch = from_cache(steps.train, recordings, plan, segment=40, mesh=mesh)
+    state, values = epoch(state, range(STEPS), lambda n: None)
+    assert all(x.is_fully_replicated for x in jax.tree.leaves(state))
+    return [float(x) for x in np.asarray(values)]
+
+
+def together(n_devices, folder):
+    """Losses of three autoencoders of unequal size trained as one program."""
+    import jax
+    from training.test_together import SCHEDULE, SEGMENT, STEPS, score, small_data
+
+    from jax_dns.training.together import Run, train_together
+
+    assert jax.device_count() == n_devices
+    data = small_data(np.random.default_rng(0))
+    runs = [Run(data[i % 2], i, Path(folder) / str(i)) for i in range(3)]
+    train_together(
+        STEPS, score, runs, Path(folder) / "all", segment=SEGMENT, schedule=SCHEDULE, title="t",
+        devices=jax.devices() if n_devices > 1 else (),
+    )  # fmt: skip
+    lines = (Path(folder) / "all" / "metrics.jsonl").read_text().splitlines()
+    return [json.loads(line)["losses"] for line in lines]
+
+
+def start(expression, *, devices=1, process=""):
+    """Evaluates an expression of this file in a process of its own."""
+    module = "import json\nfrom training.test_devices import *"
+    code = f"{process}\n{module}\nprint(json.dumps({expression}))"
+    environment = os.environ | {
+        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+        "JAX_PLATFORMS": "cpu",
+        "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent)]),
+    }
+    return subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=environment,
+    )  # fmt: skip
+
+
+def result(process):
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    return json.loads(out.splitlines()[-1])
+
+
+@pytest.mark.parametrize("resident", [False, True])
+def test_a_batch_shared_by_eight_devices(resident):
+    shared = result(start(f"losses(8, {resident})", devices=8))
+    alone = result(start(f"losses(1, {resident})"))
+    assert len(set(alone)) == STEPS
+    np.testing.assert_allclose(shared, alone, rtol=1e-4)
+
+
+def test_a_batch_shared_by_two_processes():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    join = (
+        "import jax\n"
+        'jax.config.update("jax_cpu_collectives_implementation", "gloo")\n'
+        f'jax.distributed.initialize("127.0.0.1:{port}", 2, '
+    )
+    both = [start("losses(4, False)", devices=2, process=f"{join}{i})") for i in range(2)]
+    one, other = map(result, both)
+    np.testing.assert_array_equal(one, other)
+    np.testing.assert_allclose(one, result(start("losses(1, False)")), rtol=1e-4)
+
+
+def test_autoencoders_spread_over_two_devices(tmp_path):
+    spread = result(start(f"together(2, {str(tmp_path / 'a')!r})", devices=2))
+    alone = result(start(f"together(1, {str(tmp_path / 'b')!r})"))
+    np.testing.assert_allclose(spread[0], alone[0], rtol=1e-5)
+    np.testing.assert_allclose(spread, alone, rtol=1e-3)

@@ -1,0 +1,67 @@
+"""Epochs from the cache and on the device take the same batches to the same end."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jax_dns.data.audio import AudioStore
+from jax_dns.data.resident import upload
+from jax_dns.models.autoencoder import Autoencoder
+from jax_dns.training.epochs import Plan, from_cache, on_device
+from jax_dns.training.steps import TrainState, autoencoder_steps
+
+SEGMENT = 40
+STEPS = autoencoder_steps(
+    Autoencoder(), lambda audio: audio.reshape(len(audio), -1, 20), n_samples=SEGMENT
+)
+
+
+@pytest.fixture
+def recordings(rng):
+    samples = (1000 * rng.normal(size=600)).astype(np.int16)
+    store = AudioStore(
+        samples, np.arange(6) * 100, np.full(6, 100), rng.normal(size=6), 500 + rng.random(6),
+        ("",) * 6,
+    )  # fmt: skip
+    return [(store, row) for row in range(6)]
+
+
+def plan(number):
+    rng = np.random.default_rng(number)
+    return Plan(rng.integers(0, 6, 4), rng.integers(0, 60, 4))
+
+
+@jax.jit
+def look(state, audio):
+    return state.replace(step=state.step + 1), audio
+
+
+def test_batches_are_the_same_bit_for_bit(recordings):
+    numbers, ticks = range(3, 8), []
+    library = upload(recordings, segment=SEGMENT)
+    one = from_cache(look, recordings, plan, segment=SEGMENT)
+    other = on_device(look, library, recordings, plan, segment=SEGMENT)
+    start = TrainState(jnp.asarray(0), {}, {}, None)
+    state, audio = one(start, numbers, ticks.append)
+    assert int(state.step) == 5 and ticks == [1] * 5 and audio.shape == (5, 4, SEGMENT)
+    ticks.clear()
+    np.testing.assert_array_equal(other(start, numbers, ticks.append)[1], audio)
+    assert ticks == [5]
+
+
+def test_training_ends_alike(recordings):
+    ends = []
+    library = upload(recordings, segment=SEGMENT)
+    for epoch in (
+        from_cache(STEPS.train, recordings, plan, segment=SEGMENT),
+        on_device(STEPS.train, library, recordings, plan, segment=SEGMENT),
+    ):
+        state = STEPS.create(jax.random.key(0))
+        losses = []
+        for first in (0, 10):
+            state, some = epoch(state, range(first, first + 10), lambda n: None)
+            losses.append(np.asarray(some))
+        assert int(state.step) == 20
+        ends.append(np.concatenate(losses))
+    np.testing.assert_allclose(*ends, rtol=1e-4)
