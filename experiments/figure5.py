@@ -158,7 +158,7 @@ def plot(values: dict[str, dict[str, np.ndarray]], shares: Sequence[float], titl
     n_rows = -(-len(machines) // COLUMNS)
     n_columns = -(-len(machines) // n_rows)
     figure = Figure(figsize=(max(5.5, 2.9 * n_columns), 1 + 2.5 * n_rows), layout="constrained")
-    panels = figure.subplots(n_rows, n_columns, sharex=True, squeeze=False).ravel()
+    panels = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
     x = 100 * np.asarray(shares)
     for axes, machine in zip(panels, machines):
         for method, (colour, line) in METHODS.items():

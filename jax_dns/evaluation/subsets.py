@@ -178,8 +178,8 @@ def _smooth_draw(
                 group.clip[rows], return_index=True, return_counts=True
             )
             means = np.add.reduceat(smoothed, first, axis=1) / number
-            # Clips of one neighbourhood have one score but for the order of summation, which must
-            # not rank them: at K = all items, 64-bit sums give AUCs anywhere around 0.5.
+            # Clips of one neighbourhood have one score, but for the order in which 64-bit numbers
+            # were summed; that must not rank them.
             found[:, which] = means.astype(np.float32)
         settings += [(k, name) for k in usable]
         values += list(found)

@@ -46,9 +46,9 @@ def recorded(folder: Path, stage: str, *, strict: bool = False) -> dict[str, Any
     path = folder / f"{stage}.json"
     try:
         found = json.loads(path.read_text())
-        if found.get("format_version", FORMAT_VERSION) == FORMAT_VERSION:
+        if found.get("format_version") == FORMAT_VERSION:
             return found
-        fault = f"format_version is {found['format_version']}, expected {FORMAT_VERSION}"
+        fault = f"format_version is {found.get('format_version')}, expected {FORMAT_VERSION}"
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, AttributeError) as error:

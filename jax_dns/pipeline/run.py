@@ -117,6 +117,7 @@ def _prepare(config: ConfigDict, workdir: Path, command: str) -> None:
     versions = {name: importlib.metadata.version(name) for name in packages}
     device = jax.devices()[0]
     versions |= {"python": platform.python_version(), "device": device.device_kind}
+    versions["format_version"] = 1
     if command:
         versions["command"] = command
     write_json(workdir / "versions.json", versions)

@@ -54,6 +54,36 @@ def test_bad_recordings_are_named(tmp_path):
         assert "\n" not in str(error.value)
 
 
+def test_headers_of_another_length_are_not_believed(tmp_path):
+    """libsndfile would return fewer samples of each of these, and say nothing."""
+    path = write_clip(tmp_path / "a.wav", 0.1)
+    whole = path.read_bytes()
+    size = len(whole) - 44
+    for promised, fault in (
+        (size + 2, f"promises {size + 2} bytes of samples, {size} are there"),
+        (size - 2, "2 bytes follow the samples that are no chunk"),
+        (size - 200, "200 bytes follow the samples that are no chunks"),
+        (size - 201, "no whole number of frames of 2 bytes"),
+    ):
+        path.write_bytes(whole[:40] + struct.pack("<I", promised) + whole[44:])
+        with pytest.raises(InputError, match=f"a.wav: .*{fault}"):
+            decode(path, Format())
+    expected = np.frombuffer(whole[44:], "<i2")
+    for unknown in (2**32 - 1, 2**31 - 1):  # as written into a pipe
+        path.write_bytes(whole[:40] + struct.pack("<I", unknown) + whole[44:])
+        np.testing.assert_array_equal(decode(path, Format()), expected)
+    path.write_bytes(whole + b"LIST" + struct.pack("<I", 4) + b"note")
+    np.testing.assert_array_equal(decode(path, Format()), expected)
+
+
+def test_a_silent_flac_is_short_and_whole(tmp_path):
+    """300 samples a byte: a bound on that would refuse it."""
+    path = tmp_path / "a.flac"
+    soundfile.write(path, np.zeros(160_000), 16_000)
+    assert path.stat().st_size < 1000
+    np.testing.assert_array_equal(decode(path, Format()), np.zeros(160_000, np.int16))
+
+
 def test_channel_and_resampling(tmp_path):
     stereo = write_clip(tmp_path / "stereo.wav", channels=2)
     expected, _ = soundfile.read(stereo, dtype="int16")

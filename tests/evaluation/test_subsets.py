@@ -111,9 +111,9 @@ def test_unlabelled_clips_are_neither_drawn_nor_rated(rng):
 
 
 def test_draws_keep_ratios_and_grow(rng):
-    clips = clips_of(fabricated(rng, per_kind=20))
+    clips = clips_of(fabricated(rng, per_kind=9))
     before = np.zeros(len(clips.name), bool)
-    for share in (0.05, 0.25, 0.5, 0.95, 1.0):
+    for share in (0.03, 0.05, 0.25, 0.5, 0.95, 1.0):
         drawn = draw_clips(clips, share, seed=3)
         assert (drawn | before == drawn).all()
         before = drawn
@@ -146,11 +146,21 @@ def test_ties_go_to_the_smaller_k_and_source(rng):
 
 
 def test_one_score_for_all_is_chance(rng):
-    """K = all items: every clip has the same neighbourhood, so the mean rounding ranks none."""
+    """K = all clips: every clip has the same neighbourhood, and the sums' order ranks none."""
     test = fabricated(rng, sections=(3,))
-    n = len(test.clip)
-    for found in rate_draws(test, ks=(n,), data=("all",), shares=(1.0,), draws=1):
+    n = len(clips_of(test).name)
+    options = dict(ks=(n,), data=("all",), shares=(1.0,), draws=1, unit="clip")
+    for found in rate_draws(test, **options):
         assert [r.value for r in found if r.size == n] == [pytest.approx(0.5, abs=1e-12)] * 2
+
+
+def test_section_without_the_pools_domain(rng):
+    """No neighbours at all leave K = 1, which is the AE."""
+    test = fabricated(rng)
+    test = test._replace(domain=np.full(len(test.clip), "target"))
+    for found in rate_draws(test, ks=(1, 2), data=("source",), shares=(0.5, 1.0), draws=1):
+        ae, best, *_ = found
+        assert best[4:] == ("Proposed (Oracle)", 1, "source", pytest.approx(ae.value, abs=1e-12))
 
 
 def test_section_without_both_classes_counts_in_no_mean(rng):

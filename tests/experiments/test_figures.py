@@ -82,6 +82,10 @@ def drawn(monkeypatch):
     return kept
 
 
+def read_csv(path):
+    return list(csv.DictReader(path.read_text().splitlines()))
+
+
 def points_of(axes):
     return np.concatenate([np.asarray(c.get_offsets()) for c in axes.collections])
 
@@ -177,7 +181,7 @@ def test_growing_share(tmp_path, drawn, capsys):
     """Two seeds, of which the second is asked for; 100 % are Table II's AE and oracle."""
     workdir = make_workdir(tmp_path / "run", seeds=(0, 1))
     figure5.main(["--workdir", str(workdir), "--seed=1", "--draws=3", "--step=25"])
-    rows = list(csv.DictReader((workdir / "figure5/figure5.csv").open()))
+    rows = read_csv(workdir / "figure5/figure5.csv")
     assert len(rows) == 2 * 3 * 4 * 2 * 2  # machine types, draws, shares, readings, methods
     for machine in ("fan", "slider"):
         segments, _ = read_segments(workdir / "seed_1" / machine / "segments.npz")
@@ -244,7 +248,7 @@ def test_sweep_runs_and_collects(tmp_path, monkeypatch, drawn, capsys):
     changes = ["--config.data.dev_sections=(0,)", "--config.data.eval_sections=(1,)"]
     arguments = ["--out", str(tmp_path / "sweep"), "--machines=fan", "--seeds=0,1", *changes]
     shift_sweep.main([*arguments, "--shifts=1,0"])
-    rows = list(csv.DictReader((tmp_path / "sweep/shift_sweep.csv").open()))
+    rows = read_csv(tmp_path / "sweep/shift_sweep.csv")
     assert [r["shift"] for r in rows[::8]] == ["0.0", "1.0"] and len(rows) == 2 * 2 * 4
     results = json.loads((tmp_path / "sweep/shift_1/results.json").read_text())
     for row in rows:

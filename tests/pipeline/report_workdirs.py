@@ -44,7 +44,12 @@ def make(root, *, seeds=(0,), machines=("fan",), sound=True, seconds=2.0):
     results.report(c, workdir, folders, ("smooth", "select", "evaluate"))
     c.evaluation.figures = c.evaluation.report = True
     (workdir / "config.json").write_text(c.to_json())
-    versions = {"jax": "9.9.9", "device": "abacus", "command": "jax-dns run --config=<i>.py"}
+    versions = {
+        "format_version": 1,
+        "jax": "9.9.9",
+        "device": "abacus",
+        "command": "jax-dns run --config=<i>.py",
+    }
     (workdir / "versions.json").write_text(json.dumps(versions))
     return workdir
 

@@ -211,7 +211,7 @@ def test_labels_may_be_lacking(tmp_path, capsys, monkeypatch):
     found, out = make(workdir, capsys)
     assert "0 clips" in out and any("no tables" in text for text in found.text)
     (workdir / "fan/selection.json").write_text(
-        json.dumps({"pooled": {"Proposed": {"size": 4, "data": "all"}}})
+        json.dumps({"format_version": 1, "pooled": {"Proposed": {"size": 4, "data": "all"}}})
     )
     found, out = make(workdir, capsys)
     assert "10 clips" in out and any("K=4 all, selected earlier" in text for text in found.text)

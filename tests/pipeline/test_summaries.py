@@ -59,7 +59,7 @@ def test_an_oracle_is_called_one(settings, tmp_path):
 def test_without_labels_the_setting_once_selected(settings, tmp_path):
     found = found_of({0: (), 2: (), 4: (), 8: ()})
     assert shown(settings, found, tmp_path) == (None, "")
-    selection = {"pooled": {"Proposed": {"size": 7, "data": "all"}}}
+    selection = {"format_version": 1, "pooled": {"Proposed": {"size": 7, "data": "all"}}}
     (tmp_path / "selection.json").write_text(json.dumps(selection))
     candidate, text = shown(settings, found, tmp_path)
     assert candidate.size == 4 and text == "K=4 all, selected earlier"
