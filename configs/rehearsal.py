@@ -40,10 +40,10 @@ def get_config() -> ConfigDict:
     c = config.get_config()
     c.data.segment = 2.0
     c.data.hop = 0.5
-    c.ae.epochs = 200
+    c.ae.epochs = 100
     c.ae.bn_momentum = 0.9
     c.extractor.n_mels = 32
-    c.extractor.epochs = 40
+    c.extractor.epochs = 20
     c.extractor.batch_size = 16
     c.extractor.bn_momentum = 0.9
     c.extractor.embed_batch_size = 16

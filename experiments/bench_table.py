@@ -7,8 +7,8 @@ from bench_sizes import FEATURE_CLIPS, MACHINES, SEVEN, Sizes
 from ml_collections import ConfigDict
 
 COLUMNS = ("task", "engine", "rounds", "seconds", "best", "steps_per_s", "clips_per_s", "to_torch",
-           "create_cold_s", "first_cold_s", "create_warm_s", "first_warm_s", "peak_mib",
-           "device_peak_mib", "gflop_per_s", "share_of_matmul", "note")  # fmt: skip
+           "best_to_torch", "create_cold_s", "first_cold_s", "create_warm_s", "first_warm_s",
+           "peak_mib", "device_peak_mib", "gflop_per_s", "share_of_matmul", "note")  # fmt: skip
 
 
 def clips(task: str, sizes: Sizes, config: ConfigDict) -> int:
@@ -31,14 +31,16 @@ def complete(
     rows: list[dict], sizes: Sizes, config: ConfigDict, counts: dict, product: float
 ) -> None:
     """Fills in rates, ratios and shares; `product` is in FLOP/s."""
-    rival = next((row.get("seconds") for row in rows if row["engine"] == "torch"), None)
+    rival = next((row for row in rows if row["engine"] == "torch" and row.get("seconds")), None)
     for row in rows:
         task, seconds = row["task"], row.get("seconds")
         if seconds is None:
             continue
         row["steps_per_s"] = steps(task, sizes, config) / seconds
         row["clips_per_s"] = clips(task, sizes, config) / seconds
-        row["to_torch"] = rival and seconds / rival
+        if rival:
+            row["to_torch"] = seconds / rival["seconds"]
+            row["best_to_torch"] = row["best"] / rival["best"]
         if counts.get(task):
             row["gflop_per_s"] = counts[task] / seconds / 1e9
             row["share_of_matmul"] = product and counts[task] / seconds / product
@@ -55,6 +57,7 @@ def show(rows: list[dict]) -> None:
         print(
             f"{row['task']:25s} {row['engine']:19s} {number(row, 'seconds', '8.4f')} s "
             f"{number(row, 'to_torch', '5.2f')} x torch "
+            f"(best {number(row, 'best_to_torch', '.2f')}) "
             f"{number(row, 'steps_per_s', '7.2f')} steps/s "
             f"{number(row, 'clips_per_s', '7.1f')} clips/s  first cold "
             f"{number(row, 'first_cold_s', '5.1f')} warm {number(row, 'first_warm_s', '5.1f')} s "

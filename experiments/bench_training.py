@@ -8,14 +8,16 @@ Needs the extra `bench`. Each engine of a task is a process that lives through t
 round when asked; rounds go around the engines, at least seven, short calls repeated for half a
 second in each. This project's process is started twice: with an empty compilation cache, for the
 cold first step, and with what that left in it, for the warm one and the rounds. Prints a table and
-writes <out>.csv: medians; their ratio to PyTorch's (channels-last, eager); first steps with
-compilation; the process's peak memory (VmHWM) or a GPU's; FLOP/s, by XLA's count of the plain
-program for all engines, and their share of what the faster engine makes of a matrix product, timed
-in the same run. All engines get glibc's huge pages, which `jax-dns` sets for itself, unless
---no-huge-pages is given. The config's sizes are the paper's.
+writes <out>.csv: medians of the rounds; their ratio to PyTorch's (channels-last, eager), and that
+of the best calls, which other work on the machine disturbs least; first steps with compilation; the
+process's peak memory (VmHWM) or a GPU's; FLOP/s, by XLA's count of the plain program for all
+engines, and their share of what the faster engine makes of a matrix product, timed in the same run.
+All engines get glibc's huge pages, which `jax-dns` sets for itself, unless --no-huge-pages is
+given. The config's sizes are the paper's.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import select
@@ -98,11 +100,10 @@ class Worker:
         )  # fmt: skip
 
     def ask(self, order: str, limit: float) -> dict:
-        try:
+        """The answer to an order; raises Failure where there is none in `limit` seconds."""
+        with contextlib.suppress(BrokenPipeError):  # the reason is found below
             self.process.stdin.write(order + "\n")
             self.process.stdin.flush()
-        except BrokenPipeError:
-            pass
         if not select.select([self.process.stdout], [], [], limit)[0]:
             raise Failure(f"no {order} within {limit:g} s")
         line = self.process.stdout.readline()
@@ -116,6 +117,9 @@ class Worker:
     def close(self) -> None:
         self.process.kill()
         self.process.wait()
+        for file in (self.process.stdin, self.process.stdout, self.errors):
+            with contextlib.suppress(BrokenPipeError):
+                file.close()
 
 
 def measure(task: str, sizes: Sizes, environment: dict, rounds: int, limit: float) -> list[dict]:
@@ -140,16 +144,20 @@ def measure(task: str, sizes: Sizes, environment: dict, rounds: int, limit: floa
                 worker.close()
         else:
             workers[engine.name] = worker
-    times: dict[str, list[float]] = {name: [] for name in workers}
+    times: dict[str, list[dict]] = {name: [] for name in workers}
     for _ in range(rounds):
         for name, worker in workers.items():
-            times[name].append(worker.ask("round", COLD_LIMIT)["seconds"])
+            times[name].append(worker.ask("round", COLD_LIMIT))
             time.sleep(PAUSE)
     for name, worker in workers.items():
         answer = worker.ask("peak", limit)
-        rows[name] |= {"rounds": rounds, "seconds": float(np.median(times[name])),
-                       "best": min(times[name]), "peak_mib": answer["peak"],
-                       "device_peak_mib": answer["device_peak"]}  # fmt: skip
+        rows[name] |= {
+            "rounds": rounds,
+            "seconds": float(np.median([round_["seconds"] for round_ in times[name]])),
+            "best": min(round_["best"] for round_ in times[name]),
+            "peak_mib": answer["peak"],
+            "device_peak_mib": answer["device_peak"],
+        }
         worker.close()
     return list(rows.values())
 

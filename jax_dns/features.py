@@ -7,6 +7,7 @@ Pure functions, to be called inside jit. Both of the paper's settings (Sec. IV.A
 """
 
 import functools
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +18,7 @@ from jax_dns.errors import InputError
 from jax_dns.typing import ArrayLike
 
 LOG_FLOOR = 2.2e-16  # the DCASE baseline's floor under the logarithm, -156.6 dB
+GROUP = 32  # mel bands in a product, on CPU
 
 
 def stft_power(
@@ -56,6 +58,13 @@ def stft_power(
     return spectrum.real**2 + spectrum.imag**2
 
 
+@functools.partial(
+    jax.jit,
+    static_argnames=(
+        "sample_rate", "n_fft", "hop", "n_mels", "fmin", "fmax", "power", "scale", "norm",
+        "divide_by_window",
+    ),
+)  # fmt: skip
 def mel_spectrogram(
     audio: Float[ArrayLike, "*b t"],
     *,
@@ -89,15 +98,36 @@ def mel_spectrogram(
     Returns:
       [..., n_mels, 1 + t // hop].
     """
-    spectrum = stft_power(audio, n_fft=n_fft, hop=hop)
-    if divide_by_window:
-        spectrum = spectrum / (0.375 * n_fft)  # the sum of a periodic Hann window's squares
-    if power == 1.0:
-        spectrum = jnp.sqrt(spectrum)
-    elif power != 2.0:
-        spectrum = spectrum ** (power / 2)
     bank = _mel_bank(sample_rate, n_fft, n_mels, fmin, fmax, scale, norm)
-    return jnp.einsum("...fk,mk->...mf", spectrum, bank, precision=jax.lax.Precision.HIGHEST)
+
+    def mel(audio: ArrayLike, groups: Sequence[slice]) -> jax.Array:
+        spectrum = stft_power(audio, n_fft=n_fft, hop=hop)
+        if divide_by_window:
+            spectrum = spectrum / (0.375 * n_fft)  # the sum of a periodic Hann window's squares
+        if power == 1.0:
+            spectrum = jnp.sqrt(spectrum)
+        elif power != 2.0:
+            spectrum = spectrum ** (power / 2)
+        return jnp.concatenate([_bands(spectrum, bank[group]) for group in groups], axis=-2)
+
+    def one_by_one(audio: ArrayLike) -> jax.Array:
+        # What a clip needs stays in the processor's cache, and a group of bands sees few bins: a
+        # quarter of the time of one product for all, at either setting (16 ten-second clips).
+        groups = [slice(i, i + GROUP) for i in range(0, n_mels, GROUP)]
+        clips = audio.reshape(-1, audio.shape[-1])
+        mels = jax.lax.map(functools.partial(mel, groups=groups), clips)
+        return mels.reshape(*audio.shape[:-1], *mels.shape[1:])
+
+    whole = functools.partial(mel, groups=[slice(None)])
+    return jax.lax.platform_dependent(jnp.asarray(audio), cpu=one_by_one, default=whole)
+
+
+def _bands(spectrum, bank: np.ndarray):
+    """The sums [..., bands, frames] over those bins that some of the bands [bands, bins] sees."""
+    seen = np.flatnonzero(bank.any(0))
+    bins = slice(seen[0], seen[-1] + 1) if len(seen) else slice(0, 1)
+    high = jax.lax.Precision.HIGHEST
+    return jnp.einsum("...fk,mk->...mf", spectrum[..., bins], bank[:, bins], precision=high)
 
 
 def decibel(power: Float[ArrayLike, "*b"]) -> Float[ArrayLike, "*b"]:

@@ -1,5 +1,6 @@
 """Mel spectrograms against librosa in float64."""
 
+import jax
 import jax.numpy as jnp
 import librosa
 import numpy as np
@@ -15,8 +16,8 @@ EXTRACTOR = dict(n_fft=2048, hop=256, n_mels=224, power=1.0, scale="htk", norm="
 SETTINGS = pytest.mark.parametrize("setting", [AUTOENCODER, EXTRACTOR], ids=["ae", "extractor"])
 
 
-def ours(audio, setting, **options):
-    got = mel_spectrogram(
+def ours(audio, setting, function=mel_spectrogram, **options):
+    got = function(
         jnp.asarray(audio, jnp.float32), sample_rate=RATE, fmin=50.0, fmax=7800.0,
         **setting, **options,
     )  # fmt: skip
@@ -43,11 +44,24 @@ def recordings(shared):
 
 
 @SETTINGS
-def test_noise_within_1e_5_of_the_largest_band(setting, rng):
+@pytest.mark.parametrize("backend", ["cpu", "default"])
+def test_noise_within_1e_5_of_the_largest_band(setting, backend, rng, monkeypatch):
+    """By the lowering for CPU and by the one for all others, run on CPU too."""
+    monkeypatch.setattr(jax.lax, "platform_dependent", lambda x, **ways: ways[backend](x))
     audio = rng.normal(size=4 * RATE)
-    got, expected = ours(audio, setting), librosas(audio, setting)
+    got, expected = ours(audio, setting, mel_spectrogram.__wrapped__), librosas(audio, setting)
     assert got.shape == expected.shape == (setting["n_mels"], 1 + 4 * RATE // setting["hop"])
     assert np.abs(got - expected).max() < 1e-5 * expected.max()
+
+
+@SETTINGS
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3), (0,)])
+def test_any_number_of_leading_axes(setting, shape, rng):
+    audio = rng.normal(size=(*shape, 4000))
+    got = ours(audio, setting)
+    assert got.shape == (*shape, setting["n_mels"], 1 + 4000 // setting["hop"])
+    for clip, mel in zip(audio.reshape(-1, 4000), got.reshape(-1, *got.shape[-2:]), strict=True):
+        np.testing.assert_array_equal(mel, ours(clip, setting))
 
 
 @SETTINGS

@@ -90,11 +90,11 @@ def smooth_sharded(
     features = dealing.hand_out(features, plan, mesh)
     scores = hand_out(problem.scores, plan, rows)
     if own:
-        query_plan, asked = plan, (scores, features)
+        query_plan, asked = plan, (None, None)
     else:
         query_plan = deal(query_group, p, query_rows)
         asked = tuple(hand_out(x, query_plan, query_rows) for x in (query_scores, query_features))
-    out = jnp.zeros((len(ks), len(asked[0])), scores.dtype)
+    out = jnp.zeros((len(ks), query_plan.held.size), scores.dtype)
     out = jax.device_put(out, jax.NamedSharding(mesh, P(None, ROWS)))
     for meetings in meet(group, pool, plan, query_group, query_plan, len(values), own):
         columns, wanted = meetings.rows.shape[1], meetings.queries.shape[1]
@@ -128,8 +128,8 @@ def meet_on_devices(
     out: Float[Array, "k m"],
     scores: Float[Array, " n"],
     features: Float[Array, "n d"],
-    query_scores: Float[Array, " m"],
-    query_features: Float[Array, "m d"],
+    query_scores: Float[Array, " m"] | None,
+    query_features: Float[Array, "m d"] | None,
     mean: Float[Array, "1 d"],
     tables: Meetings,
     *,
@@ -138,7 +138,10 @@ def meet_on_devices(
     metric: str,
     block: int,
 ) -> Float[Array, "k m"]:
-    """Smooths the queries of one meeting, `block` from each device at once, into `out`."""
+    """Smooths the queries of one meeting, `block` from each device at once, into `out`.
+
+    The queries are the items where they are None.
+    """
     body = functools.partial(_on_device, ks=ks, metric=metric, block=block)
     whole = P(None, ROWS)
     specs = (whole, P(ROWS), P(ROWS), P(ROWS), P(ROWS), P(), P(ROWS))
@@ -152,6 +155,8 @@ def _on_device(out, scores, features, query_scores, query_features, mean, tables
                block):  # fmt: skip
     """Each device's part: its rows of a meeting, then block after block of everyone's queries."""
     rows, row_count, queries, query_count, own = (x[0] for x in tables)
+    if query_features is None:
+        query_scores, query_features = scores, features
     there = jnp.arange(len(rows)) < row_count
     items = _centred(features, rows, there, mean, metric)
     norms = jnp.sum(items**2, axis=1)

@@ -63,7 +63,7 @@ def test_smoothing_that_helps_is_selected_and_reported(workdir, settings):
 
 def test_without_labels_an_earlier_selection_is_kept(workdir, settings):
     root, folders = workdir(label=False)
-    kept = {"pooled": {"Proposed": {"size": 16, "data": "all"}}}
+    kept = {"format_version": 1, "pooled": {"Proposed": {"size": 16, "data": "all"}}}
     (root / "fan/selection.json").write_text(json.dumps(kept))
     results.report(settings, root, folders, ("smooth", "select", "evaluate"))
     assert json.loads((root / "fan/selection.json").read_text()) == kept
@@ -78,7 +78,7 @@ def test_without_labels_an_earlier_selection_is_kept(workdir, settings):
 def test_a_setting_that_does_not_fit_is_named(workdir, settings, capsys):
     root, folders = workdir(label=False)
     (root / "fan/selection.json").write_text(
-        json.dumps({"pooled": {"Proposed": {"size": 16, "data": "all"}}})
+        json.dumps({"format_version": 1, "pooled": {"Proposed": {"size": 16, "data": "all"}}})
     )
     results.report(settings, root, folders, ("smooth",))
     assert "fan: Proposed with K=8 all; the setting selected, 16, needs" in capsys.readouterr().out

@@ -8,6 +8,7 @@ Prints a JSON value. CASE is the name of a function here.
 import json
 import sys
 
+import conftest  # noqa: F401  types and ranks are checked here too
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -161,7 +162,7 @@ def lowered(mesh, n, d, *, block):
     places = shape(p, rows, dtype=jnp.int32)
     of_items = shape(n), shape(n, d)
     return sharded.meet_on_devices.lower(
-        shape(1, n, spec=P(None, sharded.ROWS)), *of_items, *of_items, shape(1, d, spec=P()),
+        shape(1, n, spec=P(None, sharded.ROWS)), *of_items, None, None, shape(1, d, spec=P()),
         Meetings(whole, counts, places, counts, places),
         mesh=mesh, ks=(1_024,), metric="euclidean", block=block // p,
     )  # fmt: skip

@@ -11,7 +11,7 @@ from scoring.test_smoothing import check
 
 from jax_dns import smooth, smooth_grid, smooth_queries
 from jax_dns.scoring import checks, history, smoothing
-from jax_dns.scoring.engine import meet
+from jax_dns.scoring.engine import block_rows, meet
 from jax_dns.scoring.smoothing import _smooth_blocks
 
 
@@ -85,6 +85,16 @@ def test_gradients_and_maps_pass_through(rng):
     batch = np.stack([features, features[::-1]])
     mapped = jax.vmap(lambda f: smooth(jnp.asarray(scores), f, 40))(batch)
     np.testing.assert_allclose(mapped[0], smooth(scores, features, 40), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["NVIDIA H200", "TPU v4", "TPU v5 lite"])
+def test_blocks_take_a_sixteenth_of_a_device_or_stay_on_the_chip(kind):
+    for memory in (2**34, 2**37):
+        for columns in (10_048, 120_000, 1_003_904, 20_000_000):
+            rows = block_rows(columns, kind=kind, memory=memory)
+            assert rows == 8 or 4 * rows * columns <= memory / 16
+            if kind == "TPU v5 lite" and columns < 130_000:
+                assert 128 <= rows <= 2**24 / columns
 
 
 def test_few_programs_for_many_sizes():

@@ -1,5 +1,7 @@
 """The threshold found by counting against a sort."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,12 +13,13 @@ from jax_dns.scoring import selection
 from jax_dns.scoring.selection import PIVOTS, count_below, padded_columns, select, weigh
 
 
-@jax.jit
-def weights_of(values, rank, total):
+@functools.partial(jax.jit, static_argnames="how")
+def weights_of(values, rank, total, how=None):
     finite = jnp.where(jnp.isfinite(values), values, 0)
     low = jnp.min(finite, axis=1) - 1 - jnp.abs(jnp.min(finite, axis=1))
     high = jnp.max(finite, axis=1) + 1 + jnp.abs(jnp.max(finite, axis=1))
-    return weigh(values, rank, select(values, rank, low, high, total))
+    of = select if how is None else functools.partial(selection._select, how=how)
+    return weigh(values, rank, of(values, rank, low, high, total))
 
 
 def pad(values):
@@ -24,10 +27,10 @@ def pad(values):
     return np.pad(values, [(0, 0), (0, padded_columns(n) - n)], constant_values=np.inf)
 
 
-def check(values, rank):
+def check(values, rank, how=None):
     values = values.astype(np.float32)
     total = np.isfinite(values).sum(1).astype(np.int32)
-    got = np.asarray(weights_of(pad(values), np.int32(rank), total))[:, : values.shape[1]]
+    got = np.asarray(weights_of(pad(values), np.int32(rank), total, how))[:, : values.shape[1]]
     limit = np.sort(values, axis=1)[:, max(rank - 1, 0), None]
     np.testing.assert_allclose(got.sum(1), rank, rtol=1e-5)
     if rank:
@@ -42,11 +45,13 @@ def test_counts_are_those_of_numpy(rng, columns):
     pivots[0] = np.inf, -np.inf, 100, -100
     expected = (values[:, None, :] < pivots[:, :, None]).sum(2)
     np.testing.assert_array_equal(jax.jit(count_below)(values, pivots), expected)
+    np.testing.assert_array_equal(jax.jit(selection.count_plainly)(values, pivots), expected)
 
 
 @pytest.mark.parametrize("rank", [0, 1, 2, 15, 100, 999, 2_000, 4_999, 5_000])
 @pytest.mark.parametrize("kind", ["normal", "cauchy", "one far", "tiny", "whole", "constant"])
-def test_the_smallest_have_weight_one(rng, rank, kind):
+@pytest.mark.parametrize("how", [None, selection.ON_ACCELERATOR], ids=["here", "accelerator"])
+def test_the_smallest_have_weight_one(rng, rank, kind, how):
     shape = 19, 5_000
     values = {
         "normal": lambda: rng.normal(size=shape),
@@ -56,7 +61,7 @@ def test_the_smallest_have_weight_one(rng, rank, kind):
         "whole": lambda: rng.integers(-3, 4, shape),
         "constant": lambda: np.zeros(shape),
     }[kind]()
-    check(values, rank)
+    check(values, rank, how)
 
 
 def test_columns_without_a_value_are_never_chosen(rng):
@@ -93,17 +98,20 @@ def test_bits_are_in_the_order_of_the_floats(rng):
     )
 
 
-def test_it_is_done_in_few_passes(rng, monkeypatch):
+@pytest.mark.parametrize("how", [selection.ON_CPU, selection.ON_ACCELERATOR])
+def test_it_is_done_in_few_passes(rng, monkeypatch, how):
     """The bound on time: eight counts over all of a well-behaved row."""
     passes = []
 
     def counted(values, pivots):
         passes.append(values.shape)
-        return count_below(values, pivots)
+        return selection_count(values, pivots)
 
+    selection_count = selection.count_plainly
     monkeypatch.setattr(selection, "count_below", counted)
+    monkeypatch.setattr(selection, "count_plainly", counted)
     values = jnp.asarray(pad(rng.chisquare(100, size=(64, 8_400)).astype(np.float32)))
     total = jnp.full(64, 8_400, jnp.int32)
     with jax.disable_jit():
-        select(values, jnp.asarray(1_023), jnp.zeros(64), jnp.full(64, 1e4), total)
+        selection._select(values, jnp.asarray(1_023), jnp.zeros(64), jnp.full(64, 1e4), total, how)
     assert sum(shape == values.shape for shape in passes) <= 8

@@ -22,6 +22,6 @@ def offline(tmp_path_factory) -> dict[str, str]:
 def undisturbed(tmp_path_factory, offline) -> Path:
     """A workdir in which the tiny run is finished; not to be changed."""
     workdir = tmp_path_factory.mktemp("undisturbed") / "w"
-    code, text = finish(workdir, environment=offline)
+    code, text = finish(workdir, **offline)
     assert code == 0, text
     return workdir

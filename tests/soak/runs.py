@@ -27,26 +27,36 @@ STAGES = {
 RESULTS = ("results.json", "results.csv", "results.txt", "fan/scores.csv", "fan/selection.json")
 
 
-def command(workdir: Path, *more: str) -> list[str]:
+LIMITED = """
+import os, resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+def command(workdir: Path) -> list[str]:
     """The tiny run's command line."""
-    return [
-        sys.executable, "-m", "jax_dns", "run", f"--config={CONFIG}", f"--workdir={workdir}", *more
-    ]  # fmt: skip
+    arguments = [f"--config={CONFIG}", f"--workdir={workdir}"]
+    return [sys.executable, "-m", "jax_dns", "run", *arguments]
 
 
-def start(workdir: Path, *more: str, **options) -> subprocess.Popen:
-    """Starts the tiny run; its output goes to a file beside the workdir."""
-    environment = os.environ | {"PYTHONPATH": str(PROJECT)} | options.pop("environment", {})
+def start(workdir: Path, *, limit: int | None = None, **environment: str) -> subprocess.Popen:
+    """Starts the tiny run; its output goes to a file beside the workdir.
+
+    `limit`: the largest file that it may write, bytes.
+    """
+    limited = [sys.executable, "-c", LIMITED, str(limit)] if limit else []
     with workdir.with_suffix(".log").open("ab") as log:
         return subprocess.Popen(
-            command(workdir, *more), stdout=log, stderr=log, env=environment, **options
-        )
+            limited + command(workdir), stdout=log, stderr=log,
+            env=os.environ | {"PYTHONPATH": str(PROJECT)} | environment,
+        )  # fmt: skip
 
 
-def finish(workdir: Path, *more: str, **options) -> tuple[int, str]:
+def finish(workdir: Path, *, limit: int | None = None, **environment: str) -> tuple[int, str]:
     """Runs the tiny run to its end; its exit code and what it printed."""
     workdir.with_suffix(".log").unlink(missing_ok=True)
-    code = start(workdir, *more, **options).wait(timeout=600)
+    code = start(workdir, limit=limit, **environment).wait(timeout=600)
     return code, workdir.with_suffix(".log").read_text()
 
 

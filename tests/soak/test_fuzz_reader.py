@@ -167,6 +167,8 @@ def test_two_machines_whose_names_differ_after_a_dot(tmp_path):
         for machine, value in (("saw.v1", 1), ("saw.v2", 2)):
             _, store = open_store(clips[machine], tmp_path / "audio" / machine)
             assert set(np.asarray(store.samples).tolist()) == {value}
+    lists = sorted(path.name for path in (tmp_path / "audio").glob("*.json"))
+    assert lists == ["saw.v1.json", "saw.v2.json"]
 
 
 def test_a_long_recording_needs_room(tmp_path, monkeypatch):

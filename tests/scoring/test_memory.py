@@ -1,0 +1,91 @@
+"""What can't fit is refused before it starts, in one line."""
+
+import numpy as np
+import pytest
+
+from jax_dns import smooth, smooth_queries
+from jax_dns.scoring import checks, memory
+from jax_dns.scoring.engine import _centred, _meet
+from jax_dns.scoring.memory import available_bytes, check_fits, needed_bytes
+from jax_dns.scoring.selection import padded_columns
+
+
+def problem(rng, n, d=8):
+    return rng.normal(size=n).astype(np.float32), rng.normal(size=(n, d)).astype(np.float32)
+
+
+@pytest.fixture
+def little(monkeypatch):
+    """A machine with a megabyte to spare, where nothing is too small to ask."""
+    monkeypatch.setattr(memory, "SMALL", 0)
+    monkeypatch.setattr(memory, "available_bytes", lambda device=None: 2**20)
+
+
+def test_the_need_is_said_before_anything_is_moved(rng, little, monkeypatch):
+    scores, features = problem(rng, 40_000)
+    monkeypatch.setattr(checks.jnp, "asarray", lambda *_: pytest.fail("moved"))
+    with pytest.raises(ValueError) as error:
+        smooth(scores, features, 50)
+    message = str(error.value)
+    assert message.startswith("features: shape [40000, 8] of float32 takes 0.0 GiB more on cpu, ")
+    assert "at hand" in message and "\n" not in message
+
+
+def test_what_fits_is_not_refused(rng, little):
+    smooth(*problem(rng, 1_000), 50)
+    with pytest.raises(ValueError, match="features"):
+        smooth(*problem(rng, 1_000), 50, block_size=1_000)
+    with pytest.raises(ValueError, match="features"):
+        smooth_queries(*problem(rng, 40_000), *problem(rng, 10), 5)
+
+
+def test_a_history_in_a_file_needs_only_what_queries_keep(rng, little, monkeypatch, tmp_path):
+    scores, features = problem(rng, 40_000)
+    file = np.memmap(tmp_path / "features", np.float32, "w+", shape=features.shape)
+    file[:] = features
+    monkeypatch.setattr(checks, "streams", lambda features: True)
+    smooth_queries(*problem(rng, 10), scores, file, 50)
+    with pytest.raises(ValueError, match="query_features: 2000 queries at k = 50 takes"):
+        smooth_queries(*problem(rng, 2_000), scores, file, 50)
+
+
+def test_small_problems_are_not_asked_about(rng, monkeypatch):
+    monkeypatch.setattr(memory, "available_bytes", lambda device=None: pytest.fail("asked"))
+    smooth(*problem(rng, 1_000), 50)
+
+
+def test_the_estimate_is_what_the_compiler_takes():
+    """Within a third, over arguments: n = 100,000, d = 128, blocks of 8 and 128 rows."""
+    import jax
+    import jax.numpy as jnp
+
+    n, d = padded_columns(100_000), 128
+
+    def shape(*size, dtype=jnp.float32):
+        return jax.ShapeDtypeStruct(size, dtype)
+
+    features, whole = shape(n, d), shape(n, dtype=jnp.int32)
+    one = shape(dtype=jnp.int32)
+    centred = jax.eval_shape(lambda f: _centred(f, f[:1], metric="euclidean"), features)[0]
+    assert centred.shape == (n, d)
+    for block in (8, 128):
+        compiled = _meet.lower(
+            shape(1, n), shape(n), features, shape(n), features, whole, one, whole, one, whole,
+            None, ks=(1_024,), block=block,
+        ).compile()  # fmt: skip
+        taken = compiled.memory_analysis().temp_size_in_bytes + 4 * n * d  # and the centred
+        assert needed_bytes(n, d, block_size=block) == pytest.approx(taken, rel=0.34)
+
+
+def test_memory_at_hand_is_that_of_the_machine():
+    assert 2**27 < available_bytes() < 2**45
+
+
+def test_forced_devices_share_one_memory(monkeypatch):
+    import jax
+
+    monkeypatch.setattr(memory, "available_bytes", lambda device=None: 2**30)
+    device = jax.devices()[0]
+    check_fits(2**29, "features", devices=[device, device])
+    with pytest.raises(ValueError, match="on each of 2 devices, expected at most the 0"):
+        check_fits(2**29 + 2**27, "features", devices=[device, device])
