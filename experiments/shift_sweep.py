@@ -178,7 +178,7 @@ def plot(points: Sequence[Point]) -> Any:
     from matplotlib.figure import Figure
 
     shifts = sorted({p.shift for p in points})
-    step = min(np.diff(shifts), default=1)
+    step = min([0.25, *np.diff(shifts)])
     figure = Figure(figsize=(11, 4.1), layout="constrained")
     panels = figure.subplots(1, len(PANELS), sharex=True, sharey=True)
     methods = methods_of(points)

@@ -1,11 +1,11 @@
 """The project compiled for TPUs that are not here: does it fit, and what would it take?
 
     pip install -c constraints/py311.txt '.[tpu]'
-    python experiments/tpu_aot.py [--n 100000 1000000 10000000] [--training] --out tpu_aot
+    python experiments/tpu_aot.py [--n 100000 1000000 10000000] [--training ae] --out tpu_aot
 
 Needs the libtpu wheel (the extra `tpu`) and no TPU: the compiler describes the chips. Compiles the
-smoothing for one chip and for slices, and with --training the extractor's step and the
-autoencoder's epoch; writes <out>.csv. One chip is a mesh over one device of v5e:2x2.
+smoothing for one chip and for slices, and with --training the autoencoder's epoch and the
+extractor's step; writes <out>.csv. One chip is a mesh over one device of v5e:2x2.
 
 Seconds are computed, not measured. Float32 products go at a sixth of the vendor's peak for bfloat16
 (six passes of it make one float32 product). To their time is added, as if nothing overlapped, the
@@ -82,24 +82,27 @@ def slice_mesh(name: str, axis: str = ROWS) -> Mesh:
     return Mesh(np.asarray(devices[: int(count) if count else None]), (axis,))
 
 
-def costs(lowered: jax.stages.Lowered) -> tuple[float, float, Any]:
-    """FLOPs and bytes on each device, loops once, and the compiled program."""
-    compiled = lowered.compile()
+def costs(compiled: jax.stages.Compiled) -> tuple[float, float]:
+    """FLOPs and bytes on each device, loops once."""
     found = compiled.cost_analysis()
-    return found.get("flops", 0.0), found.get("bytes accessed", 0.0), compiled
+    return found.get("flops", 0.0), found.get("bytes accessed", 0.0)
 
 
-def gibibytes(lowered: jax.stages.Lowered) -> float:
-    """What a program holds at most on a device, arguments included; infinite: the compiler refuses.
-
-    A chip's memory is the compiler's limit too.
-    """
+def compiled_if_it_fits(lowered: jax.stages.Lowered) -> jax.stages.Compiled | None:
+    """A program, or None where the compiler says that it exceeds the device's memory."""
     try:
-        m = lowered.compile().memory_analysis()
+        return lowered.compile()
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
+        return None
+
+
+def gibibytes(compiled: jax.stages.Compiled | None) -> float:
+    """What a program holds at most on a device, arguments included."""
+    if compiled is None:
         return float("inf")
+    m = compiled.memory_analysis()
     held = m.argument_size_in_bytes + m.temp_size_in_bytes + m.output_size_in_bytes
     return (held - m.alias_size_in_bytes) / 2**30
 
@@ -114,9 +117,10 @@ def smoothing_row(name: str, mesh: Mesh, chip: Chip, n: int, d: int, passes: int
         held = (needed_bytes(n, d, block_size=block) + 4 * n * d) / 2**30
         note = "a model: bytes as compiled for v5e"
     else:
-        held = gibibytes(programs.smoothing(mesh, n, d, block=block))
-    flops, moved, body = costs(programs.smoothing_body(mesh, n, d, block=block))
-    pass_flops, pass_moved, _ = costs(programs.counting_pass(mesh, n, block=block))
+        held = gibibytes(compiled_if_it_fits(programs.smoothing(mesh, n, d, block=block)))
+    body = programs.smoothing_body(mesh, n, d, block=block).compile()
+    flops, moved = costs(body)
+    pass_flops, pass_moved = costs(programs.counting_pass(mesh, n, block=block).compile())
     trips, more = -(-rows // (block // p)), passes - 2 + SAMPLE_PASSES
     flops, moved = trips * (flops + more * pass_flops), trips * (moved + more * pass_moved)
     if body.memory_analysis().temp_size_in_bytes < 4 * block * columns:
@@ -134,12 +138,12 @@ def smoothing_row(name: str, mesh: Mesh, chip: Chip, n: int, d: int, passes: int
 
 def training_row(program: str, name: str, chip: Chip, lowered: Any, trips: int) -> dict:
     """What a step, or an epoch of `trips` of them, takes."""
-    begin, fits = time.perf_counter(), gibibytes(lowered)
-    row = {"program": program, "slice": name, "trips": trips, "gib": fits,
+    begin, compiled = time.perf_counter(), compiled_if_it_fits(lowered)
+    row = {"program": program, "slice": name, "trips": trips, "gib": gibibytes(compiled),
            "memory": chip.memory / 2**30}  # fmt: skip
-    if not np.isfinite(fits):
+    if compiled is None:
         return row
-    flops, moved, compiled = costs(lowered)
+    flops, moved = costs(compiled)
     text = compiled.as_text()
     hosts = [x for x in ("infeed", "outfeed", "send(", "recv(", "host_compute") if x in text]
     return row | {
@@ -165,18 +169,18 @@ def show(row: dict) -> None:
     )  # fmt: skip
 
 
-def training(config_path: str, name: str, chip: Chip, batch: int) -> list[dict]:
-    """The extractor's step and the autoencoder's epoch."""
+def training(what: str, config_path: str, name: str, chip: Chip, batch: int) -> dict:
+    """The autoencoder's epoch or the extractor's step."""
     spec = importlib.util.spec_from_file_location("config", Path(config_path))
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     config, mesh = module.get_config(), slice_mesh(name, "batch")
-    steps = steps_per_epoch(CLIPS, batch_size=config.ae.batch_size)
-    every = {
-        "AE epoch": (programs.autoencoder_epoch(mesh, config, clips=CLIPS, steps=steps), steps),
-        f"B0 {batch}": (programs.extractor_step(mesh, config, batch=batch), 1),
-    }
-    return [training_row(of, name, chip, *lowered) for of, lowered in every.items()]
+    if what == "extractor":
+        lowered, steps = programs.extractor_step(mesh, config, batch=batch), 1
+    else:
+        steps = steps_per_epoch(CLIPS, batch_size=config.ae.batch_size)
+        lowered = programs.autoencoder_epoch(mesh, config, clips=CLIPS, steps=steps)
+    return training_row(what, name, chip, lowered, steps)
 
 
 def main() -> None:
@@ -184,10 +188,13 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--slices", nargs="+", default=list(SLICES))
-    parser.add_argument("--n", type=int, nargs="+", default=[10**5, 10**6, 10**7])
+    parser.add_argument("--n", type=int, nargs="*", default=[10**5, 10**6, 10**7])
     parser.add_argument("--d", type=int, default=128)
     parser.add_argument("--passes", type=int, default=6, help="of a block's selection")
-    parser.add_argument("--training", action="store_true", help="also training's programs")
+    parser.add_argument(
+        "--training", nargs="+", default=[], choices=["ae", "extractor"],
+        help="also the AE's epoch, or the extractor's step, which compiles for many minutes",
+    )  # fmt: skip
     parser.add_argument("--config", default="configs/dcase2021.py")
     parser.add_argument("--batch", type=int, default=128, help="of the extractor")
     parser.add_argument("--out", type=Path, default=Path("tpu_aot"))
@@ -202,10 +209,9 @@ def main() -> None:
             if name == "v5e:2x2/1":
                 rows.append(smoothing_row("one H200", mesh, H200, n, options.d, options.passes))
                 show(rows[-1])
-        if options.training:
-            for row in training(options.config, name, chip, options.batch):
-                rows.append(row)
-                show(row)
+        for what in options.training:
+            rows.append(training(what, options.config, name, chip, options.batch))
+            show(rows[-1])
     columns = dict.fromkeys(key for row in rows for key in row)
     with options.out.with_suffix(".csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, columns)

@@ -9,6 +9,8 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array
 
+from jax_dns.typing import ArrayLike
+
 ROWS = "rows"  # the one axis of the mesh that the work is done on
 
 
@@ -76,7 +78,7 @@ def to_host(x: Any) -> np.ndarray:
     return np.asarray(x)
 
 
-def like(out: jax.Array, given: jax.Array) -> jax.Array:
+def like(out: jax.Array, given: ArrayLike) -> jax.Array:
     """Lays results [n] or [k, n] out as the scores [n] that they belong to."""
     if is_traced_or_alone(out, given):
         return out
@@ -88,7 +90,7 @@ def like(out: jax.Array, given: jax.Array) -> jax.Array:
     return jax.device_put(out, sharding)
 
 
-def is_traced_or_alone(out: jax.Array, given: jax.Array) -> bool:
+def is_traced_or_alone(out: jax.Array, given: ArrayLike) -> bool:
     """Whether nothing is to be laid out."""
     traced = any(isinstance(x, jax.core.Tracer) for x in (out, given))
     return traced or not (is_sharded(out) or is_sharded(given))

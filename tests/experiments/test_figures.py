@@ -59,7 +59,7 @@ def make_workdir(path, machines=("fan", "slider"), **changes):
             write_segments(folder / machine / "segments.npz", fabricated(10 * seed + i))
             selected = {"size": 4, "data": "source"}, {"size": 8, "data": "all"}
             chosen = dict(zip(("Proposed", "Proposed (Oracle)"), selected))
-            write_json(folder / machine / "selection.json", {"pooled": chosen})
+            write_json(folder / machine / "selection.json", {"format_version": 1, "pooled": chosen})
     return path
 
 

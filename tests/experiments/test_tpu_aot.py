@@ -26,7 +26,7 @@ def test_the_body_times_its_trips_is_the_product():
     """Of two widths, so that the selection's own FLOPs cancel: 2 n^2 d, to a percent."""
     n, block = 4_096, 64
     one, two = (
-        costs(programs.smoothing_body(here(), n, d, block=block))[0] for d in (128, 256)
+        costs(programs.smoothing_body(here(), n, d, block=block).compile())[0] for d in (128, 256)
     )  # fmt: skip
     assert (two - one) * (n // block) == pytest.approx(2 * n**2 * 128, rel=0.01)
     assert one * (n // block) > 2 * n**2 * 128
@@ -34,8 +34,10 @@ def test_the_body_times_its_trips_is_the_product():
 
 def test_a_loop_is_counted_once():
     """Twice the trips and no more work a trip: only what is outside the loop grows."""
-    flops = [costs(programs.smoothing(here(), 4_096, 128, block=b))[0] for b in (32, 64)]
-    body = [costs(programs.smoothing_body(here(), 4_096, 128, block=b))[0] for b in (32, 64)]
+    flops = [costs(programs.smoothing(here(), 4_096, 128, block=b).compile())[0] for b in (32, 64)]
+    body = [
+        costs(programs.smoothing_body(here(), 4_096, 128, block=b).compile())[0] for b in (32, 64)
+    ]
     assert flops[1] - flops[0] == pytest.approx(body[1] - body[0], rel=0.1)
     assert flops[1] < 2 * body[1]
 

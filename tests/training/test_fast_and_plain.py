@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from bench_sizes import noise
 from fast_and_plain import losses, plain_path
 
@@ -23,6 +24,7 @@ def test_the_plain_path_has_nothing_of_the_fast_one():
     assert "feature_group_count=32" in plain
 
 
+@pytest.mark.slow
 def test_twenty_losses_agree():
     """1.4e-5 at most was seen, 1e-6 as a rule; an input nudged by one ulp ends 4e-4 off."""
     spectrograms = noise(8, 32, 63)
