@@ -7,9 +7,9 @@ Same autoencoder and same full-depth, full-width EfficientNet-B0 as the paper's;
 epochs and, with them, batches are smaller. BatchNorm's running statistics follow faster, since
 there are only some hundred steps.
 
-On two cores: 187 s and 2.8 GiB, nothing compiled before. Harmonic mean of AUC and pAUC over machine
-types, domains pooled: SerialOE 67.6, AE 62.2, Proposed 60.3, Proposed (Oracle) 69.0 %. The data are
-few: SerialOE and Proposed move by some points with the processor and the versions.
+On two cores: 135 s and 2.8 GiB, nothing compiled before. Harmonic mean of AUC and pAUC over machine
+types, domains pooled: SerialOE 66.4, AE 63.1, Proposed 62.6, Proposed (Oracle) 68.1 %. The data are
+few: all rows move by some points with the processor, the versions and the order of sums.
 """
 
 from ml_collections import ConfigDict

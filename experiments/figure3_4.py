@@ -11,11 +11,11 @@ in the run; 30 % of the points are drawn. Writes <machine>_section_<SS>_<domain>
 """
 
 import argparse
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from command_line import parser_of, run, seed_of
 from ml_collections import ConfigDict
 
 from jax_dns.artefact import Segments, read_segments
@@ -46,9 +46,7 @@ class Setting(NamedTuple):
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter, allow_abbrev=False
-    )
+    parser = parser_of(__doc__)
     add = parser.add_argument
     add("--workdir", type=Path, required=True, help="of a run")
     add("--machine", help="machine type (default: the paper's two)")
@@ -83,9 +81,7 @@ def main(arguments: list[str] | None = None) -> None:
         raise InputError(f"lacks {' and '.join(lacking)} (pip install 'jax-dns[viz]')")
     workdir = options.workdir.absolute()
     config = read_config(workdir)
-    seed = config.seeds[0] if options.seed is None else options.seed
-    if seed not in config.seeds:
-        raise InputError(f"--seed: {seed}, the run has {', '.join(map(str, config.seeds))}")
+    seed = seed_of(config, options.seed)
     folder = seed_folder(config, workdir, seed)
     wanted = PAPER
     if options.machine:
@@ -162,7 +158,4 @@ def settings(
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except InputError as error:
-        sys.exit(f"figure3_4: error: {error}")
+    run(main)

@@ -16,12 +16,12 @@ three sections of 2,800 segments each, take 135 s on one core of an AMD EPYC.
 """
 
 import argparse
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from command_line import parser_of, run, seed_of
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
@@ -42,9 +42,7 @@ Ratings = dict[str, list[Rating]]  # machine type -> one each draw, share, readi
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter, allow_abbrev=False
-    )
+    parser = parser_of(__doc__)
     add = parser.add_argument
     add("--workdir", type=Path, required=True, help="of a run")
     add("--machines", help="such as fan,pump (default: the run's)")
@@ -67,9 +65,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parse(arguments)
     workdir = options.workdir.absolute()
     config = read_config(workdir)
-    seed = config.seeds[0] if options.seed is None else options.seed
-    if seed not in config.seeds:
-        raise InputError(f"--seed: {seed}, the run has {', '.join(map(str, config.seeds))}")
+    seed = seed_of(config, options.seed)
     folder = seed_folder(config, workdir, seed)
     machines = names(options.machines or config.data.machines) or with_segments(config, workdir)
     steps = int(100 / options.step + 1e-9)
@@ -183,7 +179,4 @@ def plot(values: dict[str, dict[str, np.ndarray]], shares: Sequence[float], titl
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except InputError as error:
-        sys.exit(f"figure5: error: {error}")
+    run(main)

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from command_line import run
 from tqdm import tqdm
 
 from jax_dns import smooth_grid
@@ -201,7 +202,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except InputError as error:
-        raise SystemExit(f"own_scores: error: {error}") from error
+    run(main)

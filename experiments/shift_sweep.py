@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from command_line import parser_of, run
 
 from jax_dns.errors import InputError
 from jax_dns.evaluation.maps import FORMATS, save_figure
@@ -67,9 +68,7 @@ class Point(NamedTuple):
 
 def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
     """The command line, and what of it is meant for `jax-dns run`."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter, allow_abbrev=False
-    )
+    parser = parser_of(__doc__)
     add = parser.add_argument
     add("--out", type=Path, default=Path("shift_sweep"), help="folder (default: shift_sweep)")
     add("--config", type=Path, default=DEMO, help="with a factory (default: configs/demo.py)")
@@ -209,7 +208,4 @@ def plot(points: Sequence[Point]) -> Any:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except InputError as error:
-        sys.exit(f"shift_sweep: error: {error}")
+    run(main)

@@ -11,11 +11,11 @@ every method and seed; paired differences of Proposed to AE and SerialOE.
 """
 
 import argparse
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from command_line import parser_of, run
 from ml_collections import ConfigDict
 
 from jax_dns.data.manifest import find_manifest, read_manifest
@@ -40,9 +40,7 @@ TOYCAR = {
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter, allow_abbrev=False
-    )
+    parser = parser_of(__doc__)
     add = parser.add_argument
     add("--workdir", type=Path, action="append", required=True, help="of a run; may be repeated")
     add("--out", type=Path, help="folder for the tables (default: table2 in the first workdir)")
@@ -213,7 +211,4 @@ def manifests(finished: Finished, given: list[str]) -> dict[str, dict[str, str]]
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except InputError as error:
-        sys.exit(f"table2: error: {error}")
+    run(main)

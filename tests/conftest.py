@@ -34,6 +34,18 @@ def shared() -> Path:
     return SHARED
 
 
+@pytest.fixture(scope="session")
+def download_factory(tmp_path_factory) -> Path:
+    """What the server that plays Zenodo serves: sections 00 and 03, whose labels are apart."""
+    from jax_dns.data.synthetic import make_factory
+
+    return make_factory(
+        tmp_path_factory.mktemp("factory"), machines=("fan", "pump"), sections=(0, 3),
+        dev_sections=(0,), train_source=3, train_target=1, test_normal=2, test_anomaly=2,
+        seconds=1.0, eval_labels=False, progress=False,
+    )  # fmt: skip
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)

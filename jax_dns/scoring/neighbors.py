@@ -20,10 +20,11 @@ class Items(NamedTuple):
     norms: Float[Array, " n"]  # squared
     groups: Int[Array, " n"]
     pool: Bool[Array, " n"]
+    unit: Int[Array, " n"]  # what an item is: its number, or its clip's
 
 
 class Queries(NamedTuple):
-    """Items whose neighbours are sought; `own` is their number among the items, or -1."""
+    """Items whose neighbours are sought; `own` is what they are among the items' units, or -1."""
 
     features: Float[Array, "m d"]
     groups: Int[Array, " m"]
@@ -38,27 +39,30 @@ def embed(features: Float[Array, "n d"], metric: str) -> Float[Array, "n d"]:
 
 
 def items_of(
-    features: Float[Array, "n d"], groups: Int[Array, " n"], pool: Bool[Array, " n"]
+    features: Float[Array, "n d"],
+    groups: Int[Array, " n"],
+    pool: Bool[Array, " n"],
+    unit: Int[Array, " n"] | None = None,
 ) -> Items:
-    """Items with their norms, computed once for all blocks."""
-    return Items(features, jnp.sum(features**2, axis=-1), groups, pool)
+    """Items with their norms, computed once for all blocks; each a unit of its own by default."""
+    unit = jnp.arange(len(pool)) if unit is None else unit
+    return Items(features, jnp.sum(features**2, axis=-1), groups, pool, unit)
 
 
 def block_distances(queries: Queries, items: Items) -> Float[Array, "m n"]:
     """Squared distances, infinite where an item is no candidate.
 
-    Item j is a candidate of query i where j is in the pool, of the same group, and not i itself
-    (by number: an equal feature doesn't make an item itself).
+    Item j is a candidate of query i where j is in the pool, of the same group, and of another unit:
+    not i itself (by number: an equal feature doesn't make an item itself), or not of i's clip.
     """
     norms = jnp.sum(queries.features**2, axis=-1)
     # Highest precision: the default on GPU and TPU rounds the products' factors to 10 or 8 bits.
     products = jnp.matmul(queries.features, items.features.T, precision=jax.lax.Precision.HIGHEST)
     distances = jnp.maximum(norms[:, None] + items.norms[None, :] - 2 * products, 0)
-    numbers = jnp.arange(len(items.pool))
     candidate = (
         items.pool[None, :]
         & (queries.groups[:, None] == items.groups[None, :])
-        & (queries.own[:, None] != numbers[None, :])
+        & (queries.own[:, None] != items.unit[None, :])
     )
     return jnp.where(candidate, distances, jnp.inf)
 

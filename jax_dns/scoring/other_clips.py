@@ -4,17 +4,13 @@ The paper leaves only the item itself out. Seven overlapping segments of one rec
 other, so that a small K may average over little else; this is the other reading, for segments.
 """
 
-import functools
-
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Bool, Float, Int
 
 from jax_dns.errors import InputError
 from jax_dns.scoring.checks import check_problem
-from jax_dns.scoring.neighbors import Queries, block_distances, embed, items_of
-from jax_dns.typing import ArrayLike
+from jax_dns.scoring.smoothing import smooth_blocks
 
 BLOCK = 256  # queries at once: 3 MB of distances to the 2,800 segments of a section
 
@@ -57,10 +53,12 @@ def smooth_other_clips(
     out = np.empty((len(problem.ks), len(scores)), scores.dtype)
     for group in np.unique(groups):
         rows = np.flatnonzero(groups == group)
-        out[:, rows] = _smooth_group(
-            problem.scores[rows], problem.features[rows], jnp.asarray(pool[rows]),
-            jnp.asarray(np.unique(clip[rows], return_inverse=True)[1], jnp.int32),
-            ks=problem.ks, metric=metric,
+        here = problem.scores[rows], problem.features[rows]
+        one_group = jnp.zeros(len(rows), jnp.int32)
+        own = jnp.asarray(np.unique(clip[rows], return_inverse=True)[1], jnp.int32)
+        out[:, rows] = smooth_blocks(
+            *here, one_group, jnp.asarray(pool[rows]), *here, one_group, own, own,
+            ks=problem.ks, metric=metric, block=min(len(rows), BLOCK),
         )  # fmt: skip
     return out
 
@@ -76,40 +74,3 @@ def other_clip_counts(
 
     both = np.unique(np.stack([groups, clip]), axis=1, return_inverse=True)[1]
     return in_pool(groups) - in_pool(both.reshape(-1))
-
-
-@functools.partial(jax.jit, static_argnames=("ks", "metric"))
-def _smooth_group(
-    scores: Float[Array, " n"],
-    features: Float[Array, "n d"],
-    pool: Bool[Array, " n"],
-    clip: Int[Array, " n"],
-    *,
-    ks: tuple[int, ...],
-    metric: str,
-) -> Float[ArrayLike, "k n"]:
-    """Distances, top-k, gather, running means, a block of rows at a time."""
-    n, others = len(scores), max(ks) - 1
-    if others == 0:
-        return jnp.broadcast_to(scores[None], (len(ks), n))
-    features = embed(features, metric)
-    features = features - features.mean(0, keepdims=True)
-    items = items_of(features, jnp.zeros(n, jnp.int32), pool)
-
-    def one_block(queries: tuple[Array, Array, Array]) -> Array:
-        a_query, block, own_clip = queries
-        everyone = jnp.zeros(len(a_query), jnp.int32)
-        distances = block_distances(Queries(block, everyone, everyone - 1), items)
-        distances = jnp.where(own_clip[:, None] == clip[None, :], jnp.inf, distances)
-        nearest = jax.lax.top_k(-distances, others)[1]
-        sums = jnp.cumsum(jnp.concatenate([a_query[:, None], scores[nearest]], axis=1), axis=1)
-        return sums[:, jnp.asarray(ks) - 1] / jnp.asarray([ks], sums.dtype)
-
-    size = min(n, BLOCK)
-
-    def blocks(x: Array) -> Array:
-        padded = jnp.pad(x, [(0, -n % size)] + [(0, 0)] * (x.ndim - 1))
-        return padded.reshape(-1, size, *x.shape[1:])
-
-    out = jax.lax.map(one_block, (blocks(scores), blocks(features), blocks(clip)))
-    return out.reshape(-1, len(ks))[:n].T

@@ -149,7 +149,7 @@ def smooth_queries(
 
 
 @functools.partial(jax.jit, static_argnames=("ks", "metric", "block"))
-def _smooth_blocks(
+def smooth_blocks(
     scores: Float[Array, " n"],
     features: Float[Array, "n d"],
     groups: Int[Array, " n"],
@@ -158,15 +158,19 @@ def _smooth_blocks(
     query_features: Float[Array, "m d"],
     query_groups: Int[Array, " m"],
     own: Int[Array, " m"],
+    unit: Int[Array, " n"] | None = None,
     *,
     ks: tuple[int, ...],
     metric: str,
     block: int,
 ) -> Float[Array, "k m"]:
-    """The readable form of Eq. 7: distances, top-k, gather, mean, block by block."""
+    """The readable form of Eq. 7: distances, top-k, gather, mean, block by block.
+
+    `own` [m] and `unit` [n] say what may not be a neighbour, see `block_distances`.
+    """
     features, query_features = embed(features, metric), embed(query_features, metric)
     mean = features.mean(0, keepdims=True)
-    items = items_of(features - mean, groups, pool)
+    items = items_of(features - mean, groups, pool, unit)
     queries = Queries(query_features - mean, query_groups, own)
     others = max(ks) - 1
     m = len(query_scores)
@@ -215,7 +219,7 @@ def _smooth(
         )  # fmt: skip
     block = min(m, block_size or max(1, BLOCK_BYTES // (4 * n)))
     groups, pool, query_groups = map(jnp.asarray, (problem.groups, problem.pool, query_groups))
-    return _smooth_blocks(
+    return smooth_blocks(
         problem.scores, problem.features, groups.astype(jnp.int32), pool,
         query_scores, query_features, query_groups.astype(jnp.int32),
         jnp.arange(m) if own else jnp.full(m, -1), ks=problem.ks, metric=metric, block=block,

@@ -12,27 +12,17 @@ from fake_zenodo import Faults, serve
 
 from jax_dns import cli
 from jax_dns.data.clips import index_clips
-from jax_dns.data.synthetic import make_factory
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "NO_PROXY": "127.0.0.1"}
 FAN, PUMP = "dev_data_fan.zip", "dev_data_pump.zip"
 
 
-@pytest.fixture(scope="module")
-def factory(tmp_path_factory):
-    return make_factory(
-        tmp_path_factory.mktemp("factory"), machines=("fan", "pump"), sections=(0, 3),
-        dev_sections=(0,), train_source=3, train_target=1, test_normal=2, test_anomaly=2,
-        seconds=1.0, eval_labels=False, progress=False,
-    )  # fmt: skip
-
-
 @pytest.fixture
-def server(factory, monkeypatch):
+def server(download_factory, monkeypatch):
     """URL, faults and log of a server that plays Zenodo."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     faults, log = Faults(), []
-    with serve(factory, faults=faults, log=log) as url:
+    with serve(download_factory, faults=faults, log=log) as url:
         yield url, faults, log
 
 
@@ -43,7 +33,7 @@ def call(capsys, *arguments):
     return code, out.splitlines(), err.splitlines()
 
 
-def test_all_of_it_then_nothing(server, factory, tmp_path, capsys):
+def test_all_of_it_then_nothing(server, download_factory, tmp_path, capsys):
     url, _, log = server
     code, out, err = call(capsys, "--root", tmp_path, f"--base-url={url}/")
     assert code == 0 and err == []
@@ -126,7 +116,9 @@ def test_jax_is_not_waited_for(server, tmp_path):
         (signal.SIGKILL, -signal.SIGKILL, None),
     ],
 )
-def test_an_interrupted_call_is_taken_up(server, factory, tmp_path, capsys, kind, code, said):
+def test_an_interrupted_call_is_taken_up(
+    server, download_factory, tmp_path, capsys, kind, code, said
+):
     url, faults, log = server
     faults.silent = {FAN, PUMP}  # half of it comes, and then nothing for a minute
     command = [sys.executable, "-m", "jax_dns", "download", "--parts=dev"]
@@ -153,4 +145,4 @@ def test_an_interrupted_call_is_taken_up(server, factory, tmp_path, capsys, kind
     ranges = [[r.range for r in log if key in r.path] for key in (FAN, PUMP)]
     assert ranges == [[f"bytes={size}-"] for size in sizes]
     for path in tmp_path.glob("dev_data/*/*/*"):
-        assert path.read_bytes() == (factory / path.relative_to(tmp_path)).read_bytes()
+        assert path.read_bytes() == (download_factory / path.relative_to(tmp_path)).read_bytes()

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from fake_zenodo import Faults, Request, serve
 
-from jax_dns.data.synthetic import make_factory
 from jax_dns.data.web import Client
 
 
@@ -36,24 +35,14 @@ class Zenodo:
 
 
 @pytest.fixture(scope="session")
-def factory(tmp_path_factory) -> Path:
-    """Two machines, sections 00 and 03; the evaluation clips' labels are apart."""
-    return make_factory(
-        tmp_path_factory.mktemp("factory"), machines=("fan", "pump"), sections=(0, 3),
-        dev_sections=(0,), train_source=3, train_target=1, test_normal=2, test_anomaly=2,
-        seconds=1.0, eval_labels=False, progress=False,
-    )  # fmt: skip
-
-
-@pytest.fixture(scope="session")
 def zips(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("zips")
 
 
 @pytest.fixture
-def zenodo(factory, zips, monkeypatch):
+def zenodo(download_factory, zips, monkeypatch):
     """The factory served on loopback."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     faults, log = Faults(), []
-    with serve(factory, cache=zips, faults=faults, log=log) as url:
-        yield Zenodo(factory, url, faults, log, [])
+    with serve(download_factory, cache=zips, faults=faults, log=log) as url:
+        yield Zenodo(download_factory, url, faults, log, [])

@@ -144,11 +144,11 @@ def test_kept_zips_are_used_again(zenodo, tmp_path):
 
 
 def test_another_zip_of_the_same_name_leaves_nothing_of_the_old_one(
-    factory, zenodo, tmp_path, monkeypatch
+    download_factory, zenodo, tmp_path, monkeypatch
 ):
     from fake_zenodo import serve
 
-    shutil.copytree(factory / "dev_data", tmp_path / "data/dev_data")
+    shutil.copytree(download_factory / "dev_data", tmp_path / "data/dev_data")
     root = tmp_path / "root"
     with serve(tmp_path / "data") as url:
         download(root, base_url=url, client=zenodo.client, **DEV)

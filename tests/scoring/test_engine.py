@@ -12,7 +12,7 @@ from scoring.test_smoothing import check
 from jax_dns import smooth, smooth_grid, smooth_queries
 from jax_dns.scoring import checks, history, smoothing
 from jax_dns.scoring.engine import block_rows, meet
-from jax_dns.scoring.smoothing import _smooth_blocks
+from jax_dns.scoring.smoothing import smooth_blocks
 
 
 def plain(scores, features, ks, groups=None, pool=None, metric="euclidean"):
@@ -20,7 +20,7 @@ def plain(scores, features, ks, groups=None, pool=None, metric="euclidean"):
     groups = np.zeros(n, np.int32) if groups is None else groups.astype(np.int32)
     pool = np.ones(n, bool) if pool is None else pool
     one = jnp.asarray(scores, jnp.float32), jnp.asarray(features), jnp.asarray(groups)
-    return _smooth_blocks(
+    return smooth_blocks(
         *one[:3], jnp.asarray(pool), *one, jnp.arange(n), ks=ks, metric=metric, block=256
     )
 

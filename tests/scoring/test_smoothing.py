@@ -200,13 +200,13 @@ def test_gradients_flow_to_the_scores(rng):
 
 def test_no_block_is_larger_than_asked_for(rng):
     """The N x N matrix never exists: 30,000 items in blocks of 16 need 2 MB, not 3.6 GB."""
-    from jax_dns.scoring.smoothing import _smooth_blocks
+    from jax_dns.scoring.smoothing import smooth_blocks
 
     n = 30_000
     shapes = [(n,), (n, 4), (n,), (n,), (n,), (n, 4), (n,), (n,)]
     types = [jnp.float32, jnp.float32, jnp.int32, bool, jnp.float32, jnp.float32, jnp.int32]
     args = [jax.ShapeDtypeStruct(s, t) for s, t in zip(shapes, [*types, jnp.int32])]
-    compiled = _smooth_blocks.lower(*args, ks=(8,), metric="euclidean", block=16).compile()
+    compiled = smooth_blocks.lower(*args, ks=(8,), metric="euclidean", block=16).compile()
     assert compiled.memory_analysis().temp_size_in_bytes < 40e6
 
 
