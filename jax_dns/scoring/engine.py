@@ -13,12 +13,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from jax_dns.scoring import filtering
 from jax_dns.scoring.checks import Problem, is_traced
+from jax_dns.scoring.filtering import Asked, Items
+from jax_dns.scoring.means import bounds, means
 from jax_dns.scoring.neighbors import embed
-from jax_dns.scoring.selection import padded_columns, select, weigh
+from jax_dns.scoring.selection import padded_columns
 from jax_dns.typing import ArrayLike
 
-CPU_ROWS, CPU_BLOCK = 128, 2**24  # 64 rows are 7 % faster at N = 100,000
+# Beyond 32 MiB glibc maps a block anew for each product: twice the time, half of it page faults.
+CPU_ROWS, CPU_BLOCK = 128, 2**23 - 2**16
 DEVICE_BLOCK = 2**30  # and at most a 64th of the memory; features are read once for a block
 ON_CHIP, MATRIX_UNIT = 2**24, 128  # values; rows
 PLAIN = 2**13  # n x k; on CPU within 1 ms of each other at n = 500, k = 16
@@ -78,13 +82,21 @@ def smooth_by_selection(
     for meeting in meetings:
         size = len(meeting.rows), len(meeting.queries)
         many = len(meetings) > 1
-        columns = padded_columns(bucket(size[0]) if many else size[0])
-        block = min(block_size or block_rows(columns), size[1])
+        columns = bucket(size[0]) if many else size[0]
+        leave_out = block_size is None and mask is None and not is_traced(features)
+        leave_out = leave_out and filtering.pays(*size, max(problem.ks))
+        if leave_out:
+            meeting = _alike(meeting, features, query_features, own)
+            columns, block = filtering.chunked_columns(columns), filtering.ROWS
+        else:
+            columns = padded_columns(columns)
+            block = min(block_size or block_rows(columns), size[1])
         wanted = -(-(bucket(size[1]) if many else size[1]) // block) * block
         out = _meet(
             out, problem.scores, features, query_scores, query_features,
             _pad(meeting.rows, columns), np.int32(size[0]), _pad(meeting.queries, wanted),
             np.int32(size[1]), _pad(meeting.own, wanted), mask, ks=problem.ks, block=block,
+            leave_out=leave_out,
         )  # fmt: skip
     return out
 
@@ -120,7 +132,7 @@ def sorting_is_faster(n: int, k: int) -> bool:
 
 
 def block_rows(columns: int, *, kind: str | None = None, memory: int | None = None) -> int:
-    """Queries in a block: 64 MB of distances on CPU, a sixteenth of the memory elsewhere.
+    """Queries in a block: 32 MB of distances on CPU, a sixteenth of the memory elsewhere.
 
     On v5e and v6e 64 MB where that is rows enough for the matrix unit: as compiled for v5e, blocks
     of up to 100 MB never leave the chip. For v4 they do, and small ones cost twice the bytes.
@@ -150,7 +162,7 @@ def _centred(
     return features - mean, query_features - mean
 
 
-@functools.partial(jax.jit, static_argnames=("ks", "block"))
+@functools.partial(jax.jit, static_argnames=("ks", "block", "leave_out"))
 def _meet(
     out: Float[Array, "k m"],
     scores: Float[Array, " n"],
@@ -166,6 +178,7 @@ def _meet(
     *,
     ks: tuple[int, ...],
     block: int,
+    leave_out: bool,
 ) -> Float[Array, "k m"]:
     """Smooths the queries of one meeting and writes them into `out`."""
     m, r = out.shape[1], len(rows)
@@ -174,31 +187,36 @@ def _meet(
     longest = jnp.sqrt(jnp.max(norms))
     norms = jnp.where(jnp.arange(r) < row_count, norms, jnp.inf)
 
-    def one_block(inputs: tuple[Array, Array]) -> Float[Array, "k b"]:
-        queries, own = inputs
+    def ask(queries: Int[Array, "*q"], own: Int[Array, "*q"]) -> Asked:
         q = jax.lax.stop_gradient(query_features[queries])
+        return Asked(query_scores[queries], q, own)
+
+    def one_block(asked: Asked, query_groups: Array | None = None) -> Float[Array, "k b"]:
         # Without the query's own norm, which changes no order.
-        products = jnp.matmul(q, features.T, precision=jax.lax.Precision.HIGHEST)
+        products = jnp.matmul(asked.features, features.T, precision=jax.lax.Precision.HIGHEST)
         near = norms[None, :] - 2 * products
-        near = jnp.where(own[:, None] == jnp.arange(r)[None, :], jnp.inf, near)
-        total = row_count - (own >= 0).astype(jnp.int32)
+        near = jnp.where(asked.own[:, None] == jnp.arange(r)[None, :], jnp.inf, near)
+        total = row_count - (asked.own >= 0).astype(jnp.int32)
         if mask is not None:
-            same = mask.query_groups[queries][:, None] == mask.groups[rows][None, :]
+            same = query_groups[:, None] == mask.groups[rows][None, :]
             near = jnp.where(same & mask.pool[rows][None, :], near, jnp.inf)
             total = jnp.isfinite(near).sum(1, dtype=jnp.int32)
-        length = jnp.sum(q**2, axis=1)
-        low = -1.001 * length - 1e-30
-        high = 1.001 * (jnp.sqrt(length) + longest) ** 2 + 1e-30
+        missing = padded_columns(r) - r  # where columns come in chunks
+        near = jnp.pad(near, ((0, 0), (0, missing)), constant_values=jnp.inf)
+        padded = jnp.pad(scores, (0, missing))
+        low, high = bounds(asked.features, longest)
+        return means(near, padded, asked.scores, low, high, total, ks=ks)[0]
 
-        def one_k(k: Int[Array, ""]) -> Float[Array, " b"]:
-            weights = weigh(near, k - 1, select(near, k - 1, low, high, total))
-            # A product: XLA:CPU's sum of a row's products takes 1.2 times as long.
-            sums = jnp.matmul(weights, scores, precision=jax.lax.Precision.HIGHEST)
-            return (query_scores[queries] + sums) / k
+    def one_of_many(inputs: tuple[Array, Array]) -> Float[Array, "k b"]:
+        groups = None if mask is None else mask.query_groups[inputs[0]]
+        return one_block(ask(*inputs), groups)
 
-        return jax.lax.map(one_k, jnp.asarray(ks, jnp.int32))
-
-    parts = jax.lax.map(one_block, (queries.reshape(-1, block), own.reshape(-1, block)))
+    blocks = queries.reshape(-1, block), own.reshape(-1, block)
+    if leave_out:
+        items = Items(scores, features, norms, longest, row_count)
+        parts = filtering.smooth_blocks(items, blocks, ks=ks, ask=ask, plainly=one_block)
+    else:
+        parts = jax.lax.map(one_of_many, blocks)
     smoothed = jnp.moveaxis(parts, 1, 0).reshape(len(ks), -1)
     to = jnp.where(jnp.arange(len(queries)) < query_count, queries, m)
     return out.at[:, to].set(smoothed, mode="drop", unique_indices=False)
@@ -214,6 +232,16 @@ def meeting_of(rows: np.ndarray, queries: np.ndarray, n: int, own: bool) -> Meet
     place[rows] = np.arange(len(rows))
     mine = place[queries] if own else np.full(len(queries), -1)
     return Meeting(rows.astype(np.int32), queries.astype(np.int32), mine.astype(np.int32))
+
+
+def _alike(
+    meeting: Meeting, features: Float[Array, "n d"], query_features: Float[Array, "m d"], own: bool
+) -> Meeting:
+    """The meeting with alike items next to each other, and alike queries."""
+    rows, queries = filtering.alike(features, query_features, meeting.rows, meeting.queries)
+    place = np.full(len(features), -1, np.int32)
+    place[rows] = np.arange(len(rows))
+    return Meeting(rows, queries, place[queries] if own else np.full_like(queries, -1))
 
 
 def bucket(size: int) -> int:

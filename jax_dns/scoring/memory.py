@@ -7,12 +7,10 @@ import jax
 
 from jax_dns.errors import InputError
 
-SMALL = (
-    2**28
-)  # bytes that are not worth a question: asking takes 50 us, half of a small call's time
-COPIES = (
-    2  # of the features while blocks go by: centred, and a group's rows in an order of their own
-)
+# Bytes that are not worth a question: asking takes 50 us, half of a small call's time.
+SMALL = 2**28
+# Of the features while blocks go by: centred, and a group's rows in an order of their own.
+COPIES = 2
 BLOCKS = 2  # of distances at once
 FEWEST_ROWS = 8  # of a block
 

@@ -91,6 +91,7 @@ def select(
     total: Int[Array, " m"],
     *,
     axis: str | None = None,
+    sample: int | None = None,
 ) -> Bracket:
     """Finds where exactly `rank` of each row's values end.
 
@@ -103,6 +104,8 @@ def select(
       total: [m] how many values are finite.
       axis: a mesh axis whose devices hold further columns of the same rows; the other arguments
         are equal on all of them, `total` counts over all. None: the rows are here whole.
+      sample: columns at the front that are a fair sample of `total` values, of which some from
+        `high` on may be left out here; None: n / SAMPLE.
 
     Returns:
       A closed bracket: one of the thresholds has `rank` values below it, or all values from low up
@@ -110,7 +113,7 @@ def select(
     """
 
     def by(how: How) -> Callable[..., Bracket]:
-        return functools.partial(_select, how=how._replace(axis=axis))
+        return functools.partial(_select, how=how._replace(axis=axis), first=sample)
 
     return jax.lax.platform_dependent(
         values, rank, low, high, total, cpu=by(ON_CPU), default=by(ON_ACCELERATOR)
@@ -132,14 +135,16 @@ def _select(
     high: Float[Array, " m"],
     total: Int[Array, " m"],
     how: How,
+    first: int | None = None,
 ) -> Bracket:
     """`select` for one kind of device."""
     m, n = values.shape
     whole = Bracket(low, high, jnp.zeros_like(total), total)
     rows = n // LANES
-    first = padded_columns(max(4, -(-rows // SAMPLE)) * LANES)
-    if first * 4 > n:
-        return _narrow(values, rank, whole, jnp.zeros((m, how.pivots), values.dtype), 0, how)
+    if first is None:
+        first = padded_columns(max(4, -(-rows // SAMPLE)) * LANES)
+        if first * 4 > n:
+            return _narrow(values, rank, whole, jnp.zeros((m, how.pivots), values.dtype), 0, how)
     # Ranks in the sample, two standard deviations to either side of the wanted one.
     sample = values[:, :first]
     count = _over(how.axis, jnp.isfinite(sample).sum(1, dtype=jnp.int32))

@@ -71,7 +71,7 @@ def test_the_estimate_is_what_the_compiler_takes():
     for block in (8, 128):
         compiled = _meet.lower(
             shape(1, n), shape(n), features, shape(n), features, whole, one, whole, one, whole,
-            None, ks=(1_024,), block=block,
+            None, ks=(1_024,), block=block, leave_out=False,
         ).compile()  # fmt: skip
         taken = compiled.memory_analysis().temp_size_in_bytes + 4 * n * d  # and the centred
         assert needed_bytes(n, d, block_size=block) == pytest.approx(taken, rel=0.34)
