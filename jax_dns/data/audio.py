@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 from tqdm import tqdm
 
 from jax_dns.data.clips import Clip
@@ -46,12 +46,13 @@ class AudioStore(NamedTuple):
 
     @property
     def inverse_deviation(self) -> Float[np.ndarray, " n"]:
-        """1 / deviation; 1 for a silent recording, which so becomes all zeros.
+        """1 / deviation; 1 for a silent recording, which so becomes all zeros."""
+        return 1.0 / np.where(self.silent, 1.0, self.deviation)
 
-        Silent is also a recording that only float32's rounding moves.
-        """
-        sounds = self.deviation > np.maximum(QUIETEST, 1e-7 * np.abs(self.mean))
-        return 1.0 / np.where(sounds, self.deviation, 1.0)
+    @property
+    def silent(self) -> Bool[np.ndarray, " n"]:
+        """Recordings without sound: constant, but for what float32 rounds off."""
+        return self.deviation <= np.maximum(QUIETEST, 1e-7 * np.abs(self.mean))
 
 
 def open_store(

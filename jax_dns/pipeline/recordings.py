@@ -60,6 +60,9 @@ def index(config: ConfigDict, workdir: Path, *, outliers: bool = True) -> dict[s
             audio_format=Format(d.sample_rate, d.channel, d.resample),
             skip_corrupt=d.skip_corrupt,
         )  # fmt: skip
+        if outliers and kept and store.silent.all():
+            # A batch without variance: f_D's gradients overflow through its BatchNorms.
+            raise InputError(f"{root}: all {len(kept)} recordings of {name} are silent")
         if d.standardise == "machine":
             train = [row for row, clip in enumerate(kept) if clip.split == "train"]
             store = standardise_together(store, train)

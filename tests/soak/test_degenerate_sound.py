@@ -22,7 +22,7 @@ SOUNDS = {
 @pytest.mark.soak
 @pytest.mark.parametrize(
     ("only", "standardise"),
-    [(None, "recording"), ("silence", "recording"), ("silence", "machine")],
+    [(None, "recording"), (None, "machine"), ("silence", "recording")],
 )
 def test_odd_sound(tmp_path, standardise, only):
     """Clips of every kind in both machines and splits, or nothing but silence."""
@@ -44,6 +44,9 @@ def test_odd_sound(tmp_path, standardise, only):
         f"--config={CONFIG}", f"--workdir={tmp_path / 'w'}", "--config.factory.make=False",
         f"--config.data.root={tmp_path / 'root'}", f"--config.data.standardise={standardise}",
     )  # fmt: skip
+    if only:
+        assert code == 1 and "root: all 72 recordings of fan are silent" in message
+        return
     assert code == 0, message
     segments, _ = read_segments(tmp_path / "w/fan/segments.npz")
     assert np.isfinite(segments.score).all() and np.isfinite(segments.feature).all()
