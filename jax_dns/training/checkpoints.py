@@ -7,7 +7,9 @@ and counts as absent. The step before is removed only when the new one is whole.
 
 import hashlib
 import json
+import os
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from jax_dns.files import write_json
 
 FORMAT_VERSION = 1
 LIST = "files.json"
+OVERHEAD = 2**16  # bytes of what orbax writes beside the arrays, at least
 
 
 def save(folder: Path, step: int, state: Any) -> None:
@@ -35,6 +38,7 @@ def save(folder: Path, step: int, state: Any) -> None:
         return
     try:
         _remove(place)
+        _check_room(folder, state)
         with _manager(folder) as manager:
             manager.save(step, args=ocp.args.StandardSave(state), force=True)
             manager.wait_until_finished()
@@ -50,6 +54,20 @@ def save(folder: Path, step: int, state: Any) -> None:
             _remove(folder / str(old))
     for broken_off in folder.glob("*.orbax-checkpoint-tmp*"):
         shutil.rmtree(broken_off, ignore_errors=True)
+
+
+def _check_room(folder: Path, state: Any) -> None:
+    """Asks the file system for the state's bytes: tensorstore's threads fail less quietly.
+
+    Raises:
+      OSError: a full disk, or a limit on the size of files.
+    """
+    if not hasattr(os, "posix_fallocate"):  # macOS
+        return
+    size = sum(getattr(leaf, "nbytes", 0) for leaf in jax.tree.leaves(state))
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        os.posix_fallocate(file.fileno(), 0, size + size // 10 + OVERHEAD)
 
 
 def latest_step(folder: Path, *, by_size: bool = False) -> int | None:
