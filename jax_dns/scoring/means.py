@@ -21,7 +21,7 @@ def means(
     query_scores: Float[Array, " b"],
     low: Float[Array, " b"],
     high: Float[Array, " b"],
-    total: Int[Array, "*b"],
+    total: Int[Array, " b"],
     *,
     ks: tuple[int, ...],
     sample: int | None = None,
@@ -34,7 +34,7 @@ def means(
       query_scores: [b].
       low: [b] see `selection.select`, as for the rest.
       high: [b].
-      total: [b] or [].
+      total: [b].
       ks: Ks.
       sample: columns.
 
