@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from jax_dns.scoring import filtering
+from jax_dns.scoring import filtering, shortlist
 from jax_dns.scoring.checks import Problem, is_traced
 from jax_dns.scoring.filtering import Asked, Items
 from jax_dns.scoring.means import bounds, means
@@ -205,7 +205,8 @@ def _meet(
         near = jnp.pad(near, ((0, 0), (0, missing)), constant_values=jnp.inf)
         padded = jnp.pad(scores, (0, missing))
         low, high = bounds(asked.features, longest)
-        return means(near, padded, asked.scores, low, high, total, ks=ks)[0]
+        many = r * len(queries) >= shortlist.LEAST_PAIRS
+        return means(near, padded, asked.scores, low, high, total, ks=ks, halving=many)[0]
 
     def one_of_many(inputs: tuple[Array, Array]) -> Float[Array, "k b"]:
         groups = None if mask is None else mask.query_groups[inputs[0]]

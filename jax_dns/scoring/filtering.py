@@ -22,7 +22,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from jax_dns.scoring.means import bounds, means
-from jax_dns.scoring.selection import padded_columns, select
+from jax_dns.scoring.selection import Bracket, padded_columns, select
 
 SAMPLE = 2048  # columns at the front, in whole chunks
 CHUNK = 1024  # columns
@@ -172,7 +172,8 @@ def limits(
     near = items.norms[None, :SAMPLE] - 2 * products
     mean = SAMPLE * (rank / items.count)
     there = jnp.minimum(jnp.ceil(mean + 4 * jnp.sqrt(mean) + 1), SAMPLE).astype(jnp.int32)
-    found = select(near, there, low, high, jnp.full(len(low), SAMPLE, jnp.int32))
+    found = select(near, there[None], low, high, jnp.full(len(low), SAMPLE, jnp.int32))
+    found = Bracket(*(x[0] for x in found))
     return low, jnp.where(found.below_low >= there, found.low, found.high), high
 
 

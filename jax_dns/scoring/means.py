@@ -4,7 +4,17 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from jax_dns.scoring.selection import select, weigh
+from jax_dns.scoring.selection import (
+    SAMPLE,
+    Bracket,
+    padded_columns,
+    row_minimum,
+    select,
+    sum_below,
+)
+from jax_dns.scoring.shortlist import Shortlist, halve, halvings
+
+FEW = 16  # Ks up to this have thresholds so near to the least value that it is looked for first
 
 
 def bounds(
@@ -25,6 +35,7 @@ def means(
     *,
     ks: tuple[int, ...],
     sample: int | None = None,
+    halving: bool = False,
 ) -> tuple[Float[Array, "k b"], Bool[Array, "k b"]]:
     """Means over each query and its K - 1 nearest, for all Ks.
 
@@ -36,19 +47,41 @@ def means(
       high: [b].
       total: [b].
       ks: Ks.
-      sample: columns.
+      sample: columns at the front that are a fair sample; None: all are.
+      halving: whether the program is to be faster on CPU for many Ks, and three times as long in
+        compiling.
 
     Returns:
       [len(ks), b] means, and whether each is sure though `near` may lack values from `high` on: its
       threshold was counted, and isn't `high` itself.
     """
+    others = tuple(sorted(set(ks) - {1}))
+    front = near[:, :sample] if sample else None
+    least = row_minimum(near) if min(others) <= FEW else low
 
-    def one_k(k: Int[Array, ""]) -> tuple[Float[Array, " b"], Bool[Array, " b"]]:
-        bracket = select(near, k - 1, low, high, total, sample=sample)
-        weights = weigh(near, k - 1, bracket)
-        # A product: XLA:CPU's sum of a row's products takes 1.2 times as long.
-        sums = jnp.matmul(weights, scores, precision=jax.lax.Precision.HIGHEST)
-        sure = (bracket.below_low == k - 1) | (bracket.high < high)
-        return (query_scores + sums) / k, sure
+    def find(values: Array, few: tuple[int, ...], front: Array | None) -> Bracket:
+        return select(values, jnp.asarray(few) - 1, least, high, total, sample=front)
 
-    return jax.lax.map(one_k, jnp.asarray(ks, jnp.int32))
+    halving &= jax.default_backend() == "cpu"
+    by_halvings = halvings(others, near.shape[1]) if halving else {0: others}
+    found = [find(near, by_halvings[0], front)] if 0 in by_halvings else []
+    listed, held = Shortlist(near, jnp.full_like(high, jnp.inf)), True
+    for times in range(1, max(by_halvings) + 1):
+        listed = halve(listed)
+        if few := by_halvings.get(times):
+            sampled = sample or padded_columns(near.shape[1] // SAMPLE)
+            part = find(listed.kept, few, near[:, :sampled])
+            held &= jnp.all(part.high <= listed.left_out[None, :])
+            found.insert(0, part)
+    brackets = Bracket(*(jnp.concatenate(parts) for parts in zip(*found)))
+    if max(by_halvings):
+        brackets = jax.lax.cond(
+            held, lambda found: found, lambda _: find(near, others, front), brackets
+        )
+    ranks = jnp.asarray(others) - 1
+    sums = sum_below(near, scores, ranks, brackets)
+    of = dict(zip(others, (query_scores[None, :] + sums) / (ranks[:, None] + 1)))
+    counted = (brackets.below_low == ranks[:, None]) | (brackets.high < high[None, :])
+    sure = dict(zip(others, counted))
+    of[1], sure[1] = query_scores, jnp.ones(query_scores.shape, bool)
+    return jnp.stack([of[k] for k in ks]), jnp.stack([sure[k] for k in ks])

@@ -32,7 +32,7 @@ from jax_dns.scoring.checks import Problem
 from jax_dns.scoring.dealing import Deal, Meetings, deal, meet, widen
 from jax_dns.scoring.engine import block_rows, bucket
 from jax_dns.scoring.neighbors import embed
-from jax_dns.scoring.selection import padded_columns, select, weigh
+from jax_dns.scoring.selection import Bracket, padded_columns, select, weigh
 from jax_dns.scoring.sharding import ROWS
 from jax_dns.typing import ArrayLike
 
@@ -207,12 +207,16 @@ def smooth_block(
     high = 1.001 * (jnp.sqrt(length) + items.longest) ** 2 + 1e-30
     total = items.total - (places >= 0).astype(jnp.int32)
 
-    def one_k(k: Int[Array, ""]) -> Float[Array, " b"]:
-        weights = weigh(near, k - 1, select(near, k - 1, low, high, total, axis=ROWS))
-        sums = jnp.matmul(weights, items.scores, precision=jax.lax.Precision.HIGHEST)
-        return (query_scores + jax.lax.psum_scatter(sums, ROWS, tiled=True)) / k
+    ranks = jnp.asarray(ks, jnp.int32) - 1
+    brackets = select(near, ranks, low, high, total, axis=ROWS)
 
-    return jax.lax.map(one_k, jnp.asarray(ks, jnp.int32))
+    def one_k(inputs: tuple[Array, Bracket]) -> Float[Array, " b"]:
+        rank, bracket = inputs
+        weights = weigh(near, rank, bracket)
+        sums = jnp.matmul(weights, items.scores, precision=jax.lax.Precision.HIGHEST)
+        return (query_scores + jax.lax.psum_scatter(sums, ROWS, tiled=True)) / (rank + 1)
+
+    return jax.lax.map(one_k, (ranks, brackets))
 
 
 def _centred(features, numbers, there, mean, metric) -> Float[Array, "r d"]:

@@ -6,6 +6,7 @@ import pytest
 
 from jax_dns.scoring import means as module
 from jax_dns.scoring.selection import padded_columns
+from jax_dns.scoring.shortlist import halve
 
 KS = (1, 2, 9, 100)
 M, N = 8, padded_columns(512)
@@ -47,6 +48,27 @@ def test_equal_to_sorting(block):
         expected = (own + scores[order[:, : k - 1]].sum(1)) / k
         np.testing.assert_allclose(mean, expected, rtol=1e-4, atol=1e-6)
     assert np.asarray(sure).all()
+
+
+@pytest.mark.parametrize("tied", [False, True], ids=["in no order", "small ones in few groups"])
+def test_halving_changes_no_mean(rng, monkeypatch, tied):
+    """Small Ks from fewer columns, and from all where a group holds too many of the smallest."""
+    n, m, ks = padded_columns(2_000), 32, (1, 2, 5, 9, 16, 64, 125, 700)
+    near = rng.normal(size=(m, n)).astype(np.float32)
+    if tied:
+        near[3, :: n // 16] -= 10
+    scores, own = (rng.normal(size=x).astype(np.float32) for x in (n, m))
+    bounds = np.full(m, -20, np.float32), np.full(m, 10, np.float32), np.full(m, n, np.int32)
+    asked = []
+    monkeypatch.setattr(module, "halve", lambda x: asked.append(1) or halve(x))
+    halved, sure = means(near, scores, own, *bounds, ks=ks, halving=True)
+    assert len(asked) == 3 and np.asarray(sure).all()
+    plain, _ = means(near, scores, own, *bounds, ks=ks)
+    np.testing.assert_allclose(halved, plain, rtol=1e-5, atol=1e-6)
+    order = np.argsort(near, axis=1)
+    for k, mean in zip(ks, np.asarray(halved)):
+        expected = (own + scores[order[:, : k - 1]].sum(1)) / k
+        np.testing.assert_allclose(mean, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_not_sure_where_values_from_the_limit_on_may_be_missing(block):

@@ -10,7 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jax_dns.scoring import selection
-from jax_dns.scoring.selection import PIVOTS, count_below, padded_columns, select, weigh
+from jax_dns.scoring.selection import (
+    PIVOTS,
+    Bracket,
+    count_below,
+    padded_columns,
+    row_minimum,
+    select,
+    sum_below,
+    weigh,
+)
 
 
 @functools.partial(jax.jit, static_argnames="how")
@@ -19,7 +28,8 @@ def weights_of(values, rank, total, how=None):
     low = jnp.min(finite, axis=1) - 1 - jnp.abs(jnp.min(finite, axis=1))
     high = jnp.max(finite, axis=1) + 1 + jnp.abs(jnp.max(finite, axis=1))
     of = select if how is None else functools.partial(selection._select, how=how)
-    return weigh(values, rank, of(values, rank, low, high, total))
+    found = of(values, rank[None], low, high, total)
+    return weigh(values, rank, Bracket(*(x[0] for x in found)))
 
 
 def pad(values):
@@ -75,6 +85,44 @@ def test_ordered_columns_defeat_the_sample_and_not_the_result():
     check(np.sort(np.random.default_rng(0).normal(size=(9, 6_000)), axis=1), 700)
 
 
+@pytest.mark.parametrize("how", [selection.ON_CPU, selection.ON_ACCELERATOR])
+def test_several_ranks_together_are_each_alone(rng, how):
+    values = jnp.asarray(pad(rng.normal(size=(40, 3_000)).astype(np.float32)))
+    ranks = jnp.asarray([0, 1, 7, 100, 2_999, 3_000])
+    of = jax.jit(lambda *given: selection._select(*given, how=how))
+    bounds = jnp.full(40, -9.0), jnp.full(40, 9.0), jnp.full(40, 3_000, jnp.int32)
+    together = of(values, ranks, *bounds)
+    for i, rank in enumerate(ranks):
+        alone = weigh(values, rank, Bracket(*(x[0] for x in of(values, ranks[i : i + 1], *bounds))))
+        found = weigh(values, rank, Bracket(*(x[i] for x in together)))
+        np.testing.assert_array_equal(found, alone)
+
+
+@pytest.mark.parametrize("columns", [64, 700, 3_000, 8_400])
+@pytest.mark.parametrize("tied", [False, True])
+def test_sums_are_those_of_sorting(rng, columns, tied):
+    values = rng.integers(0, 9, (12, columns)) if tied else rng.normal(size=(12, columns))
+    values, scores = pad(values.astype(np.float32)), rng.normal(size=columns)
+    scores = np.pad(scores, (0, values.shape[1] - columns)).astype(np.float32)
+    ranks = np.asarray([1, columns // 3, columns])
+    total = jnp.full(12, columns, jnp.int32)
+    given = jnp.asarray(values), jnp.asarray(ranks)
+    found = select(*given, jnp.full(12, -9.0), jnp.full(12, 99.0), total)
+    got = np.asarray(sum_below(given[0], jnp.asarray(scores), given[1], found))
+    for rank, sums in zip(ranks, got):
+        limit = np.sort(values, axis=1)[:, rank - 1, None]
+        below, at = values < limit, values == limit
+        share = (rank - below.sum(1)) / at.sum(1)
+        expected = (below * scores).sum(1) + share * (at * scores).sum(1)
+        np.testing.assert_allclose(sums, expected, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("columns", [1, 64, 1000, 40_000])
+def test_the_least_of_each_row(rng, columns):
+    values = pad(rng.normal(size=(5, columns)).astype(np.float32))
+    np.testing.assert_array_equal(row_minimum(jnp.asarray(values)), values.min(1))
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     rows=st.integers(1, 20),
@@ -113,5 +161,6 @@ def test_it_is_done_in_few_passes(rng, monkeypatch, how):
     values = jnp.asarray(pad(rng.chisquare(100, size=(64, 8_400)).astype(np.float32)))
     total = jnp.full(64, 8_400, jnp.int32)
     with jax.disable_jit():
-        selection._select(values, jnp.asarray(1_023), jnp.zeros(64), jnp.full(64, 1e4), total, how)
+        ranks = jnp.asarray([1_023])
+        selection._select(values, ranks, jnp.zeros(64), jnp.full(64, 1e4), total, how=how)
     assert sum(shape == values.shape for shape in passes) <= 8
