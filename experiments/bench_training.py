@@ -5,8 +5,8 @@
     python experiments/bench_training.py --project    # hours of Table II, at the config's batch
 
 Needs the extra `bench`. Each engine of a task is a process that lives through the task and times a
-round when asked; rounds go around the engines, at least seven, short calls repeated for half a
-second in each. This project's process is started twice: with an empty compilation cache, for the
+round when asked; rounds go around the engines, at least seven, a call untimed before each and short
+ones repeated for half a second. This project's process is started twice: with an empty compilation cache, for the
 cold first step, and with what that left in it, for the warm one and the rounds. Prints a table and
 writes <out>.csv: medians of the rounds; their ratio to PyTorch's (channels-last, eager), and that
 of the best calls, which other work on the machine disturbs least; first steps with compilation; the

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from jax_dns.errors import InputError
+from jax_dns.scoring import filtering
 from jax_dns.scoring.history import streams
 from jax_dns.scoring.memory import check_fits, needed_bytes, streamed_bytes
 from jax_dns.scoring.neighbors import METRICS
@@ -197,6 +198,8 @@ def _check_memory(given: tuple, ks: tuple[int, ...], itemsize: int, *, stays: bo
         n, d, itemsize=itemsize, queries=m, block_size=block_size,
         devices=len(devices or [0]), moved=not isinstance(features, jax.Array),
     )  # fmt: skip
+    if not devices and block_size is None and filtering.pays(n, m or n, max(ks)):
+        needed += filtering.held_bytes(n, itemsize=itemsize)
     check_fits(needed, f"features: {_what(features)}", devices=devices)
 
 

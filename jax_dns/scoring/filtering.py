@@ -32,6 +32,8 @@ LEAST_ITEMS, LEAST_PAIRS = 2**16, 2**29  # its programs take 3 s more to compile
 SHARE = 32  # K is at most this part of the items
 KEPT = 6  # and the copy at most this part of the columns
 PIVOTS = 128
+ORDERED = 4096  # items whose pivot is sought at once
+COPIES = 3  # of a block's chunks at once, as compiled
 CREDIT = 2  # blocks that may fail before no more are tried
 
 
@@ -80,6 +82,11 @@ def kept_columns(columns: int) -> int:
     return 2 * half
 
 
+def held_bytes(n: int, *, itemsize: int = 4) -> int:
+    """Bytes that leaving out columns of n items takes beside the features: a block's chunks."""
+    return COPIES * itemsize * ROWS * kept_columns(chunked_columns(n))
+
+
 def alike(
     features: Float[Array, "n d"],
     query_features: Float[Array, "m d"],
@@ -119,7 +126,7 @@ def _chain(x: Float[np.ndarray, "p d"]) -> list[int]:
 @jax.jit
 def _nearest_pivot(features: Float[Array, "n d"], pivots: Float[Array, "p d"]) -> Int[Array, " n"]:
     norms = jnp.sum(pivots**2, axis=1)
-    return jnp.argmin(norms[None, :] - 2 * jnp.matmul(features, pivots.T), axis=1)
+    return jax.lax.map(lambda x: jnp.argmin(norms - 2 * (pivots @ x)), features, batch_size=ORDERED)
 
 
 def smooth_blocks(

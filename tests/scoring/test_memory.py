@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jax_dns import smooth, smooth_queries
-from jax_dns.scoring import checks, memory
+from jax_dns.scoring import checks, filtering, memory
 from jax_dns.scoring.engine import _centred, _meet
 from jax_dns.scoring.memory import available_bytes, check_fits, needed_bytes
 from jax_dns.scoring.selection import padded_columns
@@ -37,6 +37,15 @@ def test_what_fits_is_not_refused(rng, little):
         smooth(*problem(rng, 1_000), 50, block_size=1_000)
     with pytest.raises(ValueError, match="features"):
         smooth_queries(*problem(rng, 40_000), *problem(rng, 10), 5)
+
+
+def test_leaving_out_columns_counts(rng, little, monkeypatch):
+    scores, features = problem(rng, 70_000)
+    whole = needed_bytes(*features.shape, moved=True)
+    monkeypatch.setattr(memory, "available_bytes", lambda device=None: whole + 2**20)
+    monkeypatch.setattr(checks.jnp, "asarray", lambda *_: pytest.fail("moved"))
+    with pytest.raises(ValueError, match="features: shape"):
+        smooth(scores, features, 50)
 
 
 def test_a_history_in_a_file_needs_only_what_queries_keep(rng, little, monkeypatch, tmp_path):
@@ -75,6 +84,24 @@ def test_the_estimate_is_what_the_compiler_takes():
         ).compile()  # fmt: skip
         taken = compiled.memory_analysis().temp_size_in_bytes + 4 * n * d  # and the centred
         assert needed_bytes(n, d, block_size=block) == pytest.approx(taken, rel=0.34)
+
+
+def test_so_is_that_of_leaving_out_columns():
+    import jax
+    import jax.numpy as jnp
+
+    n, d = filtering.chunked_columns(100_000), 128
+
+    def shape(*size, dtype=jnp.float32):
+        return jax.ShapeDtypeStruct(size, dtype)
+
+    whole, one = shape(n, dtype=jnp.int32), shape(dtype=jnp.int32)
+    compiled = _meet.lower(
+        shape(1, n), shape(n), shape(n, d), shape(n), shape(n, d), whole, one, whole, one, whole,
+        None, ks=(1_024,), block=filtering.ROWS, leave_out=True,
+    ).compile()  # fmt: skip
+    taken = compiled.memory_analysis().temp_size_in_bytes + 4 * n * d  # and the centred
+    assert needed_bytes(n, d) + filtering.held_bytes(n) == pytest.approx(taken, rel=0.1)
 
 
 def test_memory_at_hand_is_that_of_the_machine():
