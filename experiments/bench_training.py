@@ -6,14 +6,14 @@
 
 Needs the extra `bench`. Each engine of a task is a process that lives through the task and times a
 round when asked; rounds go around the engines, at least seven, a call untimed before each and short
-ones repeated for half a second. This project's process is started twice: with an empty compilation cache, for the
-cold first step, and with what that left in it, for the warm one and the rounds. Prints a table and
-writes <out>.csv: medians of the rounds; their ratio to PyTorch's (channels-last, eager), and that
-of the best calls, which other work on the machine disturbs least; first steps with compilation; the
-process's peak memory (VmHWM) or a GPU's; FLOP/s, by XLA's count of the plain program for all
-engines, and their share of what the faster engine makes of a matrix product, timed in the same run.
-All engines get glibc's huge pages, which `jax-dns` sets for itself, unless --no-huge-pages is
-given. The config's sizes are the paper's.
+ones repeated for half a second. This project's process is started twice: with an empty compilation
+cache, for the cold first step, and with what that left in it, for the warm one and the rounds.
+Prints a table and writes <out>.csv: medians of the rounds; their ratio to PyTorch's (channels-last,
+eager), and that of the best calls, which other work on the machine disturbs least; first steps with
+compilation; the process's peak memory (VmHWM) or a GPU's; FLOP/s, by XLA's count of the plain
+program for all engines, and their share of what the faster engine makes of a matrix product, timed
+in the same run. All engines get glibc's huge pages, which `jax-dns` sets for itself, unless --no-
+huge-pages is given. The config's sizes are the paper's.
 """
 
 import argparse
