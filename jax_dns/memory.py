@@ -2,6 +2,7 @@
 
 import resource
 from pathlib import Path
+from typing import Any
 
 from jax_dns.errors import InputError
 
@@ -30,6 +31,15 @@ def available() -> int | None:
     left = [_of_system(), _of_container(), _of_limit()]
     known = [value for value in left if value is not None]
     return min(known) if known else None
+
+
+def available_on(device: Any) -> int | None:
+    """Bytes free on one of JAX's devices, for a CPU those of `available`; None: unknown."""
+    if device.platform == "cpu":
+        return available()
+    stats = device.memory_stats() or {}
+    limit = stats.get("bytes_limit")
+    return None if limit is None else limit - stats.get("bytes_in_use", 0)
 
 
 def _of_system() -> int | None:

@@ -14,6 +14,7 @@ from jax.sharding import Sharding
 from jaxtyping import Array, Float, Int, Num
 
 from jax_dns.data.audio import AudioStore
+from jax_dns.memory import available_on
 from jax_dns.typing import ArrayLike
 
 Recording = tuple[AudioStore, int]  # a store and a row in it
@@ -99,8 +100,5 @@ def fits(recordings: Sequence[Recording], *, segment: int) -> bool:
 
     On CPU they are not: the file's pages are in the same memory already.
     """
-    stats = jax.local_devices()[0].memory_stats() if jax.default_backend() != "cpu" else None
-    if not stats or "bytes_limit" not in stats:
-        return False
-    free = stats["bytes_limit"] - stats.get("bytes_in_use", 0)
-    return bytes_needed(recordings, segment=segment) <= SHARE * free
+    free = available_on(jax.local_devices()[0]) if jax.default_backend() != "cpu" else None
+    return free is not None and bytes_needed(recordings, segment=segment) <= SHARE * free

@@ -1,11 +1,9 @@
 """Whether a problem fits in memory, asked before anything is moved or compiled."""
 
-import os
-from pathlib import Path
-
 import jax
 
 from jax_dns.errors import InputError
+from jax_dns.memory import available_on
 
 # Bytes that are not worth a question: asking takes 50 us, half of a small call's time.
 SMALL = 2**28
@@ -44,25 +42,6 @@ def streamed_bytes(m: int, d: int, k: int, *, itemsize: int = 4) -> int:
     return itemsize * m * (COPIES * d + 4 * (k - 1))
 
 
-def available_bytes(device: jax.Device | None = None) -> int | None:
-    """Bytes free on a device (None: the first), or in this machine for CPU; None: not known."""
-    device = device or jax.local_devices()[0]
-    if device.platform != "cpu":
-        stats = device.memory_stats() or {}
-        limit = stats.get("bytes_limit")
-        return None if limit is None else limit - stats.get("bytes_in_use", 0)
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError):
-        return None
-
-
 def check_fits(needed: int, what: str, *, devices: list[jax.Device] | None = None) -> None:
     """Refuses what can't fit.
 
@@ -77,7 +56,7 @@ def check_fits(needed: int, what: str, *, devices: list[jax.Device] | None = Non
     if needed <= SMALL:
         return
     here = [x for x in devices or jax.local_devices()[:1] if x.process_index == jax.process_index()]
-    found = [available_bytes(x) for x in here]
+    found = [available_on(x) for x in here]
     sizes = [x // (len(here) if here[0].platform == "cpu" else 1) for x in found if x is not None]
     have = min(sizes, default=None)
     if devices and len({x.process_index for x in devices}) > 1:

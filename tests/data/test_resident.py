@@ -46,6 +46,8 @@ def test_the_cache_is_kept_where_memory_is_the_hosts(rng):
 
 def test_fits_leaves_room(rng, monkeypatch):
     class Device:
+        platform = "gpu"
+
         def memory_stats(self):
             return {"bytes_limit": 1000, "bytes_in_use": 100}
 

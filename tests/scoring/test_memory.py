@@ -1,12 +1,15 @@
 """What can't fit is refused before it starts, in one line."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jax_dns import smooth, smooth_queries
+from jax_dns.memory import available_on
 from jax_dns.scoring import checks, filtering, memory
 from jax_dns.scoring.engine import _centred, _meet
-from jax_dns.scoring.memory import available_bytes, check_fits, needed_bytes
+from jax_dns.scoring.memory import check_fits, needed_bytes
 from jax_dns.scoring.selection import padded_columns
 
 
@@ -18,7 +21,7 @@ def problem(rng, n, d=8):
 def little(monkeypatch):
     """A machine with a megabyte to spare, where nothing is too small to ask."""
     monkeypatch.setattr(memory, "SMALL", 0)
-    monkeypatch.setattr(memory, "available_bytes", lambda device=None: 2**20)
+    monkeypatch.setattr(memory, "available_on", lambda device=None: 2**20)
 
 
 def test_the_need_is_said_before_anything_is_moved(rng, little, monkeypatch):
@@ -42,7 +45,7 @@ def test_what_fits_is_not_refused(rng, little):
 def test_leaving_out_columns_counts(rng, little, monkeypatch):
     scores, features = problem(rng, 70_000)
     whole = needed_bytes(*features.shape, moved=True)
-    monkeypatch.setattr(memory, "available_bytes", lambda device=None: whole + 2**20)
+    monkeypatch.setattr(memory, "available_on", lambda device=None: whole + 2**20)
     monkeypatch.setattr(checks.jnp, "asarray", lambda *_: pytest.fail("moved"))
     with pytest.raises(ValueError, match="features: shape"):
         smooth(scores, features, 50)
@@ -59,15 +62,12 @@ def test_a_history_in_a_file_needs_only_what_queries_keep(rng, little, monkeypat
 
 
 def test_small_problems_are_not_asked_about(rng, monkeypatch):
-    monkeypatch.setattr(memory, "available_bytes", lambda device=None: pytest.fail("asked"))
+    monkeypatch.setattr(memory, "available_on", lambda device=None: pytest.fail("asked"))
     smooth(*problem(rng, 1_000), 50)
 
 
 def test_the_estimate_is_what_the_compiler_takes():
     """Within a third, over arguments: n = 100,000, d = 128, blocks of 8 and 128 rows."""
-    import jax
-    import jax.numpy as jnp
-
     n, d = padded_columns(100_000), 128
 
     def shape(*size, dtype=jnp.float32):
@@ -87,9 +87,6 @@ def test_the_estimate_is_what_the_compiler_takes():
 
 
 def test_so_is_that_of_leaving_out_columns():
-    import jax
-    import jax.numpy as jnp
-
     n, d = filtering.chunked_columns(100_000), 128
 
     def shape(*size, dtype=jnp.float32):
@@ -105,13 +102,11 @@ def test_so_is_that_of_leaving_out_columns():
 
 
 def test_memory_at_hand_is_that_of_the_machine():
-    assert 2**27 < available_bytes() < 2**45
+    assert 2**27 < available_on(jax.devices()[0]) < 2**45
 
 
 def test_forced_devices_share_one_memory(monkeypatch):
-    import jax
-
-    monkeypatch.setattr(memory, "available_bytes", lambda device=None: 2**30)
+    monkeypatch.setattr(memory, "available_on", lambda device=None: 2**30)
     device = jax.devices()[0]
     check_fits(2**29, "features", devices=[device, device])
     with pytest.raises(ValueError, match="on each of 2 devices, expected at most the 0"):
