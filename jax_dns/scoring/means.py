@@ -56,28 +56,12 @@ def means(
       threshold was counted, and isn't `high` itself.
     """
     others = tuple(sorted(set(ks) - {1}))
-    front = near[:, :sample] if sample else None
     least = row_minimum(near) if min(others) <= FEW else low
-
-    def find(values: Array, few: tuple[int, ...], front: Array | None) -> Bracket:
-        return select(values, jnp.asarray(few) - 1, least, high, total, sample=front)
-
-    halving &= jax.default_backend() == "cpu"
-    by_halvings = halvings(others, near.shape[1]) if halving else {0: others}
-    found = [find(near, by_halvings[0], front)] if 0 in by_halvings else []
-    listed, held = Shortlist(near, jnp.full_like(high, jnp.inf)), True
-    for times in range(1, max(by_halvings) + 1):
-        listed = halve(listed)
-        if few := by_halvings.get(times):
-            sampled = sample or padded_columns(near.shape[1] // SAMPLE)
-            part = find(listed.kept, few, near[:, :sampled])
-            held &= jnp.all(part.high <= listed.left_out[None, :])
-            found.insert(0, part)
-    brackets = Bracket(*(jnp.concatenate(parts) for parts in zip(*found)))
-    if max(by_halvings):
-        brackets = jax.lax.cond(
-            held, lambda found: found, lambda _: find(near, others, front), brackets
-        )
+    if halving and jax.default_backend() == "cpu":
+        by_halvings = halvings(others, near.shape[1])
+    else:
+        by_halvings = {0: others}
+    brackets = _thresholds(near, by_halvings, least, high, total, sample)
     ranks = jnp.asarray(others) - 1
     sums = sum_below(near, scores, ranks, brackets)
     of = dict(zip(others, (query_scores[None, :] + sums) / (ranks[:, None] + 1)))
@@ -85,3 +69,36 @@ def means(
     sure = dict(zip(others, counted))
     of[1], sure[1] = query_scores, jnp.ones(query_scores.shape, bool)
     return jnp.stack([of[k] for k in ks]), jnp.stack([sure[k] for k in ks])
+
+
+def _thresholds(
+    near: Float[Array, "b r"],
+    by_halvings: dict[int, tuple[int, ...]],
+    low: Float[Array, " b"],
+    high: Float[Array, " b"],
+    total: Int[Array, " b"],
+    sample: int | None,
+) -> Bracket:
+    """For each K in increasing order, where the K - 1 nearest end, some sought in fewer columns.
+
+    That those hold what is needed is counted; where they don't, all columns are gone through.
+    """
+    front = near[:, :sample] if sample else None
+
+    def find(values: Array, ks: tuple[int, ...], front: Array | None) -> Bracket:
+        return select(values, jnp.asarray(ks) - 1, low, high, total, sample=front)
+
+    found = [find(near, by_halvings[0], front)] if 0 in by_halvings else []
+    listed, held = Shortlist(near, jnp.full_like(high, jnp.inf)), True
+    for times in range(1, max(by_halvings) + 1):
+        listed = halve(listed)
+        if ks := by_halvings.get(times):
+            fair = near[:, : sample or padded_columns(near.shape[1] // SAMPLE)]
+            part = find(listed.kept, ks, fair)
+            held &= jnp.all(part.high <= listed.left_out[None, :])
+            found.insert(0, part)  # more halvings, smaller Ks
+    brackets = Bracket(*(jnp.concatenate(parts) for parts in zip(*found)))
+    if max(by_halvings) == 0:
+        return brackets
+    every = tuple(k for times in sorted(by_halvings, reverse=True) for k in by_halvings[times])
+    return jax.lax.cond(held, lambda found: found, lambda _: find(near, every, front), brackets)
