@@ -150,6 +150,10 @@ def _judge(got, scores, features, k, new, rows) -> int:
     return illegal(rows, got, scores, features, k, new)
 
 
+def _judge_grid(got, scores, features, rows) -> int:
+    return sum(_judge(of, scores, features, k, None, rows) for of, k in zip(got, GRID))
+
+
 def peak_memory(name: str, n: int, d: int, k: int, queries: int | None) -> float:
     """MiB that a fresh process holds at most while one engine runs, the libraries included."""
     context = multiprocessing.get_context("spawn")
@@ -228,7 +232,8 @@ def main() -> None:
         if options.grid and n >= max(GRID) and not queries:
             calls = grid_engines(scores, features, rivals=bool(options.rivals))
             measured = timed(calls, options.rounds, options.limit)
-            rows += rows_of(n, options.d, "grid", measured, "grid")
+            judge = functools.partial(_judge_grid, measured[2]["grid"], scores, features)
+            rows += rows_of(n, options.d, "grid", measured, "grid", judge)
     with options.out.with_suffix(".csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()

@@ -62,7 +62,7 @@ def means(
     else:
         by_halvings = {0: others}
     brackets = _thresholds(near, by_halvings, least, high, total, sample)
-    ranks = jnp.asarray(others) - 1
+    ranks = jnp.asarray(others, jnp.int32) - 1
     sums = sum_below(near, scores, ranks, brackets)
     of = dict(zip(others, (query_scores[None, :] + sums) / (ranks[:, None] + 1)))
     counted = (brackets.below_low == ranks[:, None]) | (brackets.high < high[None, :])
@@ -86,7 +86,7 @@ def _thresholds(
     front = near[:, :sample] if sample else None
 
     def find(values: Array, ks: tuple[int, ...], front: Array | None) -> Bracket:
-        return select(values, jnp.asarray(ks) - 1, low, high, total, sample=front)
+        return select(values, jnp.asarray(ks, jnp.int32) - 1, low, high, total, sample=front)
 
     found = [find(near, by_halvings[0], front)] if 0 in by_halvings else []
     listed, held = Shortlist(near, jnp.full_like(high, jnp.inf)), True

@@ -74,7 +74,7 @@ def count_below(values: Float[Array, "m n"], pivots: Float[Array, "m p"]) -> Int
     # Two counts to a sum: half as many for rows that are short.
     halves = [((packed >> shift) & 0xFF00FF).sum(2, dtype=jnp.int32) for shift in (0, 8)]
     counts = [half >> shift & 0xFFFF for shift in (0, 16) for half in halves]
-    return jnp.stack([count.sum(1) for count in counts], axis=1)
+    return jnp.stack([count.sum(1, dtype=jnp.int32) for count in counts], axis=1)
 
 
 def count_plainly(values: Float[Array, "m n"], pivots: Float[Array, "m p"]) -> Int[Array, "m p"]:

@@ -117,6 +117,18 @@ def test_sums_are_those_of_sorting(rng, columns, tied):
         np.testing.assert_allclose(sums, expected, rtol=1e-4, atol=1e-3)
 
 
+def test_doubles_are_counted_in_the_same_integers(rng):
+    with jax.enable_x64(True):
+        values = jnp.asarray(pad(rng.normal(size=(9, 3_000))))
+        given = jnp.asarray([1, 700], jnp.int32), jnp.full(9, -9.0), jnp.full(9, 9.0)
+        found = select(values, *given, jnp.full(9, 3_000, jnp.int32))
+        assert values.dtype == found.low.dtype == jnp.float64
+        assert found.below_low.dtype == found.below_high.dtype == jnp.int32
+        for rank, low, high in zip((1, 700), found.low, found.high):
+            below = [(np.asarray(values) < np.asarray(x)[:, None]).sum(1) for x in (low, high)]
+            assert ((below[0] == rank) | (below[1] == rank)).all()
+
+
 @pytest.mark.parametrize("columns", [1, 64, 1000, 40_000])
 def test_the_least_of_each_row(rng, columns):
     values = pad(rng.normal(size=(5, columns)).astype(np.float32))
