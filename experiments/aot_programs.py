@@ -15,8 +15,9 @@ from ml_collections import ConfigDict
 
 from jax_dns.data.resident import Resident
 from jax_dns.pipeline import networks
+from jax_dns.scoring.counting import count_plainly, padded_columns
 from jax_dns.scoring.dealing import Meetings
-from jax_dns.scoring.selection import ON_ACCELERATOR, count_plainly, padded_columns
+from jax_dns.scoring.selection import ON_ACCELERATOR
 from jax_dns.scoring.sharded import Items, meet_on_devices, smooth_block
 from jax_dns.scoring.sharding import ROWS
 from jax_dns.training import epochs

@@ -47,7 +47,7 @@ def main() -> None:
             answer = {"create": create, "first": timed(call), "device": module.device()}
             timed(call)
         elif order == "round":
-            call()  # a training doesn't pause; after a pause memory given back is slow to return
+            call()  # a training goes on; a first call after a pause took up to twice as long
             seconds = [timed(call)]
             while sum(seconds) < ROUND_SECONDS:
                 seconds.append(timed(call))

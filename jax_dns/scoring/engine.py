@@ -15,10 +15,10 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jax_dns.scoring import filtering, shortlist
 from jax_dns.scoring.checks import Problem, is_traced
+from jax_dns.scoring.counting import padded_columns
 from jax_dns.scoring.filtering import Asked, Items
 from jax_dns.scoring.means import bounds, means
 from jax_dns.scoring.neighbors import embed
-from jax_dns.scoring.selection import padded_columns
 from jax_dns.typing import ArrayLike
 
 # Beyond 32 MiB glibc maps a block anew for each product: twice the time, half of it page faults.

@@ -21,8 +21,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from jax_dns.scoring.counting import padded_columns
 from jax_dns.scoring.means import bounds, means
-from jax_dns.scoring.selection import Bracket, padded_columns, select
+from jax_dns.scoring.selection import Bracket, select
 
 SAMPLE = 2048  # columns at the front, in whole chunks
 CHUNK = 1024  # columns

@@ -2,18 +2,13 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Num
 
-from jax_dns.scoring.selection import (
-    SAMPLE,
-    Bracket,
-    padded_columns,
-    row_minimum,
-    select,
-    sum_below,
-)
+from jax_dns.scoring.counting import LANES, padded_columns, row_minimum
+from jax_dns.scoring.selection import SAMPLE, Bracket, select
 from jax_dns.scoring.shortlist import Shortlist, halve, halvings
 
+FOLDS = range(12, 0, -1)  # slices of a row that are added up before their sum
 FEW = 16  # Ks up to this have thresholds so near to the least value that it is looked for first
 
 
@@ -102,3 +97,42 @@ def _thresholds(
         return brackets
     every = tuple(k for times in sorted(by_halvings, reverse=True) for k in by_halvings[times])
     return jax.lax.cond(held, lambda found: found, lambda _: find(near, every, front), brackets)
+
+
+def sum_below(
+    values: Float[Array, "m n"], scores: Float[Array, " n"], ranks: Int[Array, " k"],
+    brackets: Bracket,
+) -> Float[Array, "k m"]:  # fmt: skip
+    """Sums the scores of each row's `rank` smallest values; equal ones at the end share."""
+    found = brackets.below_low == ranks[:, None]
+
+    def below_threshold() -> Float[Array, "k m"]:
+        # Slices first, then a product with ones: 0.6 of the time of weights and their product. All
+        # ranks of a row together: 0.65 of the time of one rank after another.
+        threshold = jnp.where(found, brackets.low, brackets.high).T[:, :, None]
+        fold = next(x for x in FOLDS if values.shape[1] // LANES % x == 0)
+        slices = zip(jnp.split(values[:, None, :], fold, 2), jnp.split(scores[None, None], fold, 2))
+        parts = sum(jnp.where(near < threshold, of, 0) for near, of in slices)
+        return _product(parts, jnp.ones(parts.shape[2], parts.dtype)).T
+
+    def by_weight(inputs: tuple[Array, Bracket]) -> Float[Array, " m"]:
+        return _product(weigh(values, *inputs), scores)
+
+    return jax.lax.cond(
+        jnp.all(found | (brackets.below_high == ranks[:, None])),
+        below_threshold,
+        lambda: jax.lax.map(by_weight, (ranks, brackets)),
+    )
+
+
+def _product(x: Float[Array, "*m n"], y: Float[Array, " n"]) -> Float[Array, "*m"]:
+    """XLA:CPU's sum of a row's products takes 1.2 times as long."""
+    return jnp.matmul(x, y, precision=jax.lax.Precision.HIGHEST)
+
+
+def weigh(values: Float[Array, "m n"], rank: Int[Array, ""], bracket: Bracket) -> Num[Array, "m n"]:
+    """Weight of each value in a sum over the `rank` smallest; equal ones at the end share."""
+    low, high, below_low, below_high = bracket
+    share = (rank - below_low) / jnp.maximum(below_high - below_low, 1).astype(values.dtype)
+    inside = jnp.where(values < high[:, None], share[:, None], 0)
+    return jnp.where(values < low[:, None], 1, inside)

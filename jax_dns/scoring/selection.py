@@ -14,12 +14,10 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, Num
+from jaxtyping import Array, Bool, Float, Int
 
-LANES = 64  # columns of a tile
-TALL = 255  # rows of a tile at most, so that a count fits in a byte
-FOLDS = range(12, 0, -1)  # slices of a row that are added up before their sum
-PIVOTS = 4  # counts are the bytes of one int32: on CPU four pivots take 1.3 times one pivot's time
+from jax_dns.scoring.counting import LANES, PIVOTS, count_below, count_plainly, padded_columns
+
 SAMPLE = 16  # one in so many columns makes the first bracket
 SAMPLE_PASSES = 3
 EARLY = 3  # passes over all rows; about one row in ten is open then, and those are copied together
@@ -50,46 +48,6 @@ class Bracket(NamedTuple):
     high: Float[Array, "*k m"]
     below_low: Int[Array, "*k m"]
     below_high: Int[Array, "*k m"]
-
-
-def padded_columns(columns: int) -> int:
-    """Columns after padding to whole tiles of equal height."""
-    number = -(-columns // (TALL * LANES))
-    return -(-columns // (number * LANES)) * number * LANES
-
-
-def count_below(values: Float[Array, "m n"], pivots: Float[Array, "m p"]) -> Int[Array, "m p"]:
-    """Counts each row's values below each of PIVOTS pivots, in one pass over the values.
-
-    On CPU four pivots counted so take 1.3 times one pivot's time; packing them in floats took 3
-    times for three. Constants are chosen by `where`: sums of converted booleans took 2.5 times as
-    long.
-    """
-    m, n = values.shape
-    tile = values.reshape(m, -(-n // (TALL * LANES)), -1, LANES)
-    packed = jnp.zeros((), jnp.int32)
-    for p in range(PIVOTS):
-        packed += jnp.where(tile < pivots[:, p, None, None, None], jnp.int32(1 << (8 * p)), 0)
-    packed = packed.sum(2, dtype=jnp.int32)  # the highest byte wraps into the sign, and back below
-    # Two counts to a sum: half as many for rows that are short.
-    halves = [((packed >> shift) & 0xFF00FF).sum(2, dtype=jnp.int32) for shift in (0, 8)]
-    counts = [half >> shift & 0xFFFF for shift in (0, 16) for half in halves]
-    return jnp.stack([count.sum(1, dtype=jnp.int32) for count in counts], axis=1)
-
-
-def count_plainly(values: Float[Array, "m n"], pivots: Float[Array, "m p"]) -> Int[Array, "m p"]:
-    """`count_below` for accelerators and any number of pivots.
-
-    XLA joins the comparisons in one pass; compiled for v5e, the tiles of the other form are a copy,
-    three times the bytes and a second block of memory.
-    """
-    below = [(values < pivots[:, p, None]).sum(1, dtype=jnp.int32) for p in range(pivots.shape[1])]
-    return jnp.stack(below, axis=1)
-
-
-def row_minimum(values: Float[Array, "m n"]) -> Float[Array, " m"]:
-    """Each row's least value; columns as `padded_columns` gives. Lanes first: half the time."""
-    return values.reshape(len(values), -1, LANES).min(1).min(1)
 
 
 def select(
@@ -127,45 +85,6 @@ def select(
     return jax.lax.platform_dependent(
         values, ranks, low, high, total, sample, cpu=by(ON_CPU), default=by(ON_ACCELERATOR)
     )
-
-
-def sum_below(
-    values: Float[Array, "m n"], scores: Float[Array, " n"], ranks: Int[Array, " k"],
-    brackets: Bracket,
-) -> Float[Array, "k m"]:  # fmt: skip
-    """Sums the scores of each row's `rank` smallest values; equal ones at the end share."""
-    found = brackets.below_low == ranks[:, None]
-
-    def below_threshold() -> Float[Array, "k m"]:
-        # Slices first, then a product with ones: 0.6 of the time of weights and their product. All
-        # ranks of a row together: 0.65 of the time of one rank after another.
-        threshold = jnp.where(found, brackets.low, brackets.high).T[:, :, None]
-        fold = next(x for x in FOLDS if values.shape[1] // LANES % x == 0)
-        slices = zip(jnp.split(values[:, None, :], fold, 2), jnp.split(scores[None, None], fold, 2))
-        parts = sum(jnp.where(near < threshold, of, 0) for near, of in slices)
-        return _product(parts, jnp.ones(parts.shape[2], parts.dtype)).T
-
-    def by_weight(inputs: tuple[Array, Bracket]) -> Float[Array, " m"]:
-        return _product(weigh(values, *inputs), scores)
-
-    return jax.lax.cond(
-        jnp.all(found | (brackets.below_high == ranks[:, None])),
-        below_threshold,
-        lambda: jax.lax.map(by_weight, (ranks, brackets)),
-    )
-
-
-def _product(x: Float[Array, "*m n"], y: Float[Array, " n"]) -> Float[Array, "*m"]:
-    """XLA:CPU's sum of a row's products takes 1.2 times as long."""
-    return jnp.matmul(x, y, precision=jax.lax.Precision.HIGHEST)
-
-
-def weigh(values: Float[Array, "m n"], rank: Int[Array, ""], bracket: Bracket) -> Num[Array, "m n"]:
-    """Weight of each value in a sum over the `rank` smallest; equal ones at the end share."""
-    low, high, below_low, below_high = bracket
-    share = (rank - below_low) / jnp.maximum(below_high - below_low, 1).astype(values.dtype)
-    inside = jnp.where(values < high[:, None], share[:, None], 0)
-    return jnp.where(values < low[:, None], 1, inside)
 
 
 def _select(

@@ -29,10 +29,12 @@ from jaxtyping import Array, Float, Int
 
 from jax_dns.scoring import dealing, sharding
 from jax_dns.scoring.checks import Problem
+from jax_dns.scoring.counting import padded_columns
 from jax_dns.scoring.dealing import Deal, Meetings, deal, meet, widen
 from jax_dns.scoring.engine import block_rows, bucket
+from jax_dns.scoring.means import bounds, weigh
 from jax_dns.scoring.neighbors import embed
-from jax_dns.scoring.selection import Bracket, padded_columns, select, weigh
+from jax_dns.scoring.selection import Bracket, select
 from jax_dns.scoring.sharding import ROWS
 from jax_dns.typing import ArrayLike
 
@@ -202,9 +204,7 @@ def smooth_block(
     mine = jnp.arange(len(q)) // len(own) == jax.lax.axis_index(ROWS)
     itself = jnp.where(mine, places, -1)[:, None] == jnp.arange(len(items.norms))[None, :]
     near = jnp.where(itself, jnp.inf, items.norms[None, :] - 2 * products)
-    length = jnp.sum(q**2, axis=1)
-    low = -1.001 * length - 1e-30
-    high = 1.001 * (jnp.sqrt(length) + items.longest) ** 2 + 1e-30
+    low, high = bounds(q, items.longest)
     total = items.total - (places >= 0).astype(jnp.int32)
 
     ranks = jnp.asarray(ks, jnp.int32) - 1

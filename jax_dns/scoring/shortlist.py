@@ -13,7 +13,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jax_dns.scoring.selection import padded_columns
+from jax_dns.scoring.counting import padded_columns
 
 EIGHT = 8
 # K is at most this part of the columns before halving: a group then holds more than eight of the K

@@ -18,8 +18,8 @@ from scoring.test_smoothing import check
 
 from jax_dns import smooth, smooth_grid, smooth_queries
 from jax_dns.scoring import sharded
+from jax_dns.scoring.counting import padded_columns
 from jax_dns.scoring.dealing import Meetings
-from jax_dns.scoring.selection import padded_columns
 
 
 def problem(n, d=16, seed=0):

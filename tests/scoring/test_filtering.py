@@ -155,7 +155,7 @@ def test_alike_ones_lie_together(rng):
 
 
 def test_sizes_are_whole_chunks_and_whole_tiles():
-    from jax_dns.scoring.selection import padded_columns
+    from jax_dns.scoring.counting import padded_columns
 
     for n in (70_000, 100_000, 999_999):
         columns = filtering.chunked_columns(n)

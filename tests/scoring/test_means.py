@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from jax_dns.scoring import means as module
-from jax_dns.scoring.selection import padded_columns
+from jax_dns.scoring.counting import padded_columns
 from jax_dns.scoring.shortlist import halve
 
 KS = (1, 2, 9, 100)

@@ -8,9 +8,9 @@ import pytest
 from jax_dns import smooth, smooth_queries
 from jax_dns.memory import available_on
 from jax_dns.scoring import checks, filtering, memory
+from jax_dns.scoring.counting import padded_columns
 from jax_dns.scoring.engine import _centred, _meet
 from jax_dns.scoring.memory import check_fits, needed_bytes
-from jax_dns.scoring.selection import padded_columns
 
 
 def problem(rng, n, d=8):

@@ -10,16 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jax_dns.scoring import selection
-from jax_dns.scoring.selection import (
-    PIVOTS,
-    Bracket,
-    count_below,
-    padded_columns,
-    row_minimum,
-    select,
-    sum_below,
-    weigh,
-)
+from jax_dns.scoring.counting import PIVOTS, count_below, padded_columns, row_minimum
+from jax_dns.scoring.means import sum_below, weigh
+from jax_dns.scoring.selection import Bracket, select
 
 
 @functools.partial(jax.jit, static_argnames="how")

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jax_dns.scoring.selection import padded_columns
+from jax_dns.scoring.counting import padded_columns
 from jax_dns.scoring.shortlist import EIGHT, NETWORK, Shortlist, halve, halvings
 
 
