@@ -21,12 +21,25 @@ def audit(path: Path, service: str) -> list[dict] | str:
         found = Path(folder) / "found.json"
         done = subprocess.run(
             [
-                sys.executable, "-m", "pip_audit", "--requirement", str(path), "--no-deps",
-                "--disable-pip", "--vulnerability-service", service, "--format", "json",
-                "--output", str(found), "--progress-spinner", "off",
+                sys.executable,
+                "-m",
+                "pip_audit",
+                "--requirement",
+                str(path),
+                "--no-deps",
+                "--disable-pip",
+                "--vulnerability-service",
+                service,
+                "--format",
+                "json",
+                "--output",
+                str(found),
+                "--progress-spinner",
+                "off",
             ],
-            capture_output=True, text=True,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+        )
         try:
             return json.loads(found.read_text())["dependencies"]
         except (OSError, ValueError, KeyError):

@@ -17,14 +17,14 @@ from typing import NamedTuple
 import numpy as np
 from command_line import parser_of, run, seed_of
 from ml_collections import ConfigDict
+from paper.umap_panels import FORMATS, choose_share, save_figure, score_maps
 
-from jax_dns.artefact import Segments, read_segments
 from jax_dns.errors import InputError
-from jax_dns.evaluation.maps import FORMATS, choose_share, save_figure, score_maps
 from jax_dns.evaluation.plots import missing_packages, umap_places
+from jax_dns.fingerprints import recorded
 from jax_dns.pipeline.figures import largest_k, smoothed_segments
-from jax_dns.pipeline.finished import read_config, seed_folder
-from jax_dns.pipeline.records import recorded
+from jax_dns.pipeline.workdir import read_config, seed_folder
+from jax_dns.segments_file import Segments, read_segments
 
 PAPER = (("slider", 4, "source"), ("ToyCar", 5, "all"))  # Figs. 3 and 4
 FEWEST = 5  # segments that UMAP needs
@@ -52,8 +52,12 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--machine", help="machine type (default: the paper's two)")
     add("--section", type=int, help="its section")
     add("--domain", choices=("source", "target", "all"), help="drawn (default: all)")
-    add("--ks", type=numbers, help="such as 1,16,256; 1 is a_G itself (default: 1, those selected"
-        "\non the development sections and by the oracle, and the largest)")  # fmt: skip
+    add(
+        "--ks",
+        type=numbers,
+        help="such as 1,16,256; 1 is a_G itself (default: 1, those selected"
+        "\non the development sections and by the oracle, and the largest)",
+    )
     add("--data", choices=("source", "all"), help="pool (default: with each K as selected)")
     add("--seed", type=int, help="of the run (default: its first)")
     add("--umap-seed", type=int, default=0, help="of the fit and of the points drawn (default 0)")
@@ -103,9 +107,14 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def draw(
-    config: ConfigDict, folder: Path, machine: str, section: int, domain: str, seed: int,
+    config: ConfigDict,
+    folder: Path,
+    machine: str,
+    section: int,
+    domain: str,
+    seed: int,
     options: argparse.Namespace,
-):  # fmt: skip
+):
     """One machine's figure."""
     segments, _ = read_segments(folder / "segments.npz")
     test = segments.where(segments.split == "test")
@@ -129,10 +138,13 @@ def draw(
     shown &= (segments.domain == domain) | (domain == "all")
     domains = "both domains" if domain == "all" else f"{domain} domain"
     return score_maps(
-        segments, umap_places(segments.feature, seed=options.umap_seed), scores, shown=shown,
+        segments,
+        umap_places(segments.feature, seed=options.umap_seed),
+        scores,
+        shown=shown,
         title=f"{machine}, section {section:02d}, {domains}, seed {seed}; "
         f"{100 * share:g} % of the segments drawn",
-    )  # fmt: skip
+    )
 
 
 def settings(

@@ -23,17 +23,17 @@ from typing import Any
 import numpy as np
 from command_line import parser_of, run, seed_of
 from ml_collections import ConfigDict
+from paper.clip_draws import READINGS, Rating, rate_draws
+from paper.umap_panels import FORMATS, save_figure
 from tqdm import tqdm
 
-from jax_dns.artefact import Segments, read_segments
 from jax_dns.errors import InputError
-from jax_dns.evaluation.maps import FORMATS, save_figure
-from jax_dns.evaluation.subsets import READINGS, Rating, rate_draws
 from jax_dns.evaluation.tables import ALL, aligned, percent, to_csv, with_all_hmean
 from jax_dns.files import write_text
-from jax_dns.pipeline.candidates import TITLES, smoothing_groups
-from jax_dns.pipeline.finished import read_config, seed_folder, with_segments
-from jax_dns.pipeline.recordings import names
+from jax_dns.pipeline.index import names
+from jax_dns.pipeline.smooth import TITLES, smoothing_groups
+from jax_dns.pipeline.workdir import read_config, seed_folder, with_segments
+from jax_dns.segments_file import Segments, read_segments
 
 METHODS = {"AE": ("#D55E00", "--"), "Proposed (Oracle)": ("#0072B2", "-")}  # Okabe and Ito's
 COLUMNS = 4  # panels side by side at most
@@ -50,8 +50,12 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--draws", type=int, default=20, help="at each share, seeded 0, 1, ... (default 20)")
     add("--step", type=float, default=5, help="between shares, %% (default 5)")
     add("--score", choices=("drawn", "all"), default="drawn", help="clips rated (default: drawn)")
-    add("--reading", choices=tuple(READINGS), default="pooled",
-        help="of the domains, as drawn; the CSV has both (default: pooled)")  # fmt: skip
+    add(
+        "--reading",
+        choices=tuple(READINGS),
+        default="pooled",
+        help="of the domains, as drawn; the CSV has both (default: pooled)",
+    )
     add("--format", choices=FORMATS, default="png")
     add("--out", type=Path, help="folder (default: figure5 in the workdir)")
     options = parser.parse_args(arguments)
@@ -87,8 +91,9 @@ def main(arguments: list[str] | None = None) -> None:
     print(f"{title}; mean±deviation of {options.draws} draws\n{table(values, shares)}")
     picture = out / f"figure5.{options.format}"
     try:
-        save_figure(plot(values, shares, f"{title}\nmean and deviation of {options.draws} draws"),
-                    picture)  # fmt: skip
+        save_figure(
+            plot(values, shares, f"{title}\nmean and deviation of {options.draws} draws"), picture
+        )
     except ImportError:
         print("Left out, for lack of matplotlib (pip install 'jax-dns[viz]'): the figure.")
     print(f"{out}: figure5.csv, {picture.name}")
@@ -114,10 +119,17 @@ def rated(
     if c.groups == "machine" and c.history == "all":
         raise InputError("smoothing.history: 'all', expected split: draws are of evaluation clips")
     return rate_draws(
-        test, ks=[int(k) for k in c.ks], data=names(c.data), shares=shares, draws=draws,
-        score=score, unit=c.unit, groups=smoothing_groups(config, test),
-        outside_pool=c.outside_pool, metric=c.metric,
-    )  # fmt: skip
+        test,
+        ks=[int(k) for k in c.ks],
+        data=names(c.data),
+        shares=shares,
+        draws=draws,
+        score=score,
+        unit=c.unit,
+        groups=smoothing_groups(config, test),
+        outside_pool=c.outside_pool,
+        metric=c.metric,
+    )
 
 
 def by_method(found: Ratings, reading: str) -> dict[str, dict[str, np.ndarray]]:
@@ -172,8 +184,9 @@ def plot(values: dict[str, dict[str, np.ndarray]], shares: Sequence[float], titl
         axes.set_ylabel("hmean of AUC and pAUC [%]")
     for axes in panels[len(machines) :]:
         axes.set_axis_off()
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2,
-                  frameon=False)  # fmt: skip
+    figure.legend(
+        *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False
+    )
     figure.suptitle(title, fontsize=10)
     return figure
 

@@ -26,14 +26,14 @@ from command_line import run
 from tqdm import tqdm
 
 from jax_dns import smooth_grid
-from jax_dns.artefact import Clips
 from jax_dns.errors import InputError
 from jax_dns.evaluation.metrics import auc, pauc
-from jax_dns.evaluation.official import write_anomaly_scores
 from jax_dns.evaluation.tables import aligned, percent, to_csv
 from jax_dns.files import read_npz, write_bytes, write_npz, write_text
-from jax_dns.scoring.checks import candidate_counts
-from jax_dns.scoring.inlier import fit_mixture, negative_log_likelihood
+from jax_dns.inlier.gmm import fit_mixture, negative_log_likelihood
+from jax_dns.score_files.official import write_anomaly_scores
+from jax_dns.segments_file import Clips
+from jax_dns.smoothing.validation import candidate_counts
 
 COLUMNS = ("scorer", "product", "seed", "k", "auc", "pauc")
 
@@ -135,8 +135,9 @@ def draw(path: Path, rows: Sequence[tuple]) -> None:
             values = [100 * np.asarray([row[4] for row in mine if row[3] == k]) for k in ks]
             mean, deviation = (np.asarray([f(v) for v in values]) for f in (np.mean, np.std))
             (line,) = axes.plot(ks, mean, marker="o", label=f"product {product}")
-            axes.fill_between(ks, mean - deviation, mean + deviation, alpha=0.2,
-                              color=line.get_color())  # fmt: skip
+            axes.fill_between(
+                ks, mean - deviation, mean + deviation, alpha=0.2, color=line.get_color()
+            )
         axes.set_xscale("log", base=2)
         axes.set(title=scorer, xlabel="K (1 is before smoothing)")
         axes.grid(alpha=0.3)
@@ -151,10 +152,12 @@ def draw(path: Path, rows: Sequence[tuple]) -> None:
 def write_files(folder: Path, scored: Scored) -> None:
     """Writes scores in the official layout, a section a product, and features by name."""
     words = np.where(scored.label == 1, "anomaly", "normal")
-    names = np.asarray([
-        f"section_{product:02d}_source_test_{word}_{i:04d}_{Path(str(file)).stem}.wav"
-        for i, (product, word, file) in enumerate(zip(scored.product, words, scored.filename))
-    ])  # fmt: skip
+    names = np.asarray(
+        [
+            f"section_{product:02d}_source_test_{word}_{i:04d}_{Path(str(file)).stem}.wav"
+            for i, (product, word, file) in enumerate(zip(scored.product, words, scored.filename))
+        ]
+    )
     n = len(names)
     clips = Clips(names, scored.product, np.full(n, "source"), scored.label, np.arange(n))
     for name, scores in scored.scores.items():

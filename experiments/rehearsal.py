@@ -15,9 +15,9 @@ import sys
 import time
 from pathlib import Path
 
-import fake_zenodo
+from zenodo_server import server
 
-from jax_dns.data.synthetic import make_factory
+from jax_dns.datasets.synthetic import make_factory
 
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT))
@@ -33,14 +33,18 @@ def commands(workdir: Path, base_url: str, seeds: str) -> dict[str, list[str]]:
     return {
         "download": ["jax-dns", "download", f"--root={root}", f"--base-url={base_url}"],
         "run": [
-            "jax-dns", "run", f"--config={config}", f"--workdir={run}",
-            f"--config.data.root={root}", f"--config.seeds={seeds}",
+            "jax-dns",
+            "run",
+            f"--config={config}",
+            f"--workdir={run}",
+            f"--config.data.root={root}",
+            f"--config.seeds={seeds}",
         ],
         "tables": [f"{experiments / 'table2.py'}", f"--workdir={run}", "--readings"],
         "figures 3, 4": [f"{experiments / 'figure3_4.py'}", f"--workdir={run}"],
         "figure 5": [f"{experiments / 'figure5.py'}", f"--workdir={run}"],
         "report": ["jax-dns", "report", f"--workdir={run}"],
-    }  # fmt: skip
+    }
 
 
 def main() -> None:
@@ -56,7 +60,7 @@ def main() -> None:
     start = time.perf_counter()
     make_factory(workdir / "zenodo", **rehearsal.FACTORY)
     took["synthesis"] = time.perf_counter() - start
-    with fake_zenodo.serve(workdir / "zenodo") as base_url:
+    with server.serve(workdir / "zenodo") as base_url:
         for step, command in commands(workdir, base_url, options.seeds).items():
             print(f"\n$ {shlex.join(command)}", flush=True)
             program = ["-m", "jax_dns", *command[1:]] if command[0] == "jax-dns" else command

@@ -26,13 +26,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from command_line import parser_of, run
+from paper.umap_panels import FORMATS, save_figure
 
 from jax_dns.errors import InputError
-from jax_dns.evaluation.maps import FORMATS, save_figure
 from jax_dns.evaluation.metrics import harmonic_mean
 from jax_dns.evaluation.tables import METHODS, aligned, percent, to_csv
 from jax_dns.files import write_text
-from jax_dns.pipeline.finished import read_config
+from jax_dns.pipeline.workdir import read_config
 
 DEMO = Path(__file__).resolve().parents[1] / "configs/demo.py"
 SHIFTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
@@ -96,14 +96,19 @@ def main(arguments: list[str] | None = None) -> None:
     for shift in options.shifts:
         workdir = options.out / f"shift_{shift:g}"
         command = [
-            "run", f"--config={options.config}", f"--workdir={workdir}",
-            f"--config.factory.shift={shift}", "--config.factory.make=True",
+            "run",
+            f"--config={options.config}",
+            f"--workdir={workdir}",
+            f"--config.factory.shift={shift}",
+            "--config.factory.make=True",
             f"--config.factory.test_normal={options.test_clips}",
             f"--config.factory.test_anomaly={options.test_clips}",
             f"--config.data.machines={options.machines}",
-            f"--config.seeds=({options.seeds},)", "--config.evaluation.figures=False",
-            "--config.evaluation.report=False", *rest,
-        ]  # fmt: skip
+            f"--config.seeds=({options.seeds},)",
+            "--config.evaluation.figures=False",
+            "--config.evaluation.report=False",
+            *rest,
+        ]
         print(f"\n$ {shlex.join(['jax-dns', *command])}", flush=True)
         start = time.perf_counter()
         code = subprocess.run([sys.executable, "-m", "jax_dns", *command], check=False).returncode
@@ -188,22 +193,33 @@ def plot(points: Sequence[Point]) -> Any:
             y = [100 * np.array(values_of(points, shift, method, column)) for shift in shifts]
             apart = 0.07 * step * (i - (len(methods) - 1) / 2)  # so that bars don't hide each other
             axes.errorbar(
-                np.array(shifts) + apart, [v.mean() for v in y],
-                [v.std(ddof=1) if len(v) > 1 else 0 for v in y], color=colour, marker=marker,
-                linestyle=line, markersize=5, elinewidth=0.8, label=method,
-            )  # fmt: skip
+                np.array(shifts) + apart,
+                [v.mean() for v in y],
+                [v.std(ddof=1) if len(v) > 1 else 0 for v in y],
+                color=colour,
+                marker=marker,
+                linestyle=line,
+                markersize=5,
+                elinewidth=0.8,
+                label=method,
+            )
         axes.set_title(title, fontsize=10)
         axes.set(xlabel="domain discrepancy (factory.shift)", xticks=shifts)
         axes.grid(alpha=0.3)
     panels[0].set_ylabel("%")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center",
-                  ncols=len(methods), frameon=False)  # fmt: skip
+    figure.legend(
+        *panels[0].get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=len(methods),
+        frameon=False,
+    )
     machines = sorted({p.machine for p in points})
     seeds = len({p.seed for p in points})
     figure.suptitle(
         f"Synthetic {', '.join(machines)}; {seeds} seed{'s' * (seeds > 1)}; "
-        "mean and deviation over machine types and seeds", fontsize=10,
-    )  # fmt: skip
+        "mean and deviation over machine types and seeds",
+        fontsize=10,
+    )
     return figure
 
 

@@ -17,19 +17,18 @@ from typing import NamedTuple
 
 from command_line import parser_of, run
 from ml_collections import ConfigDict
+from paper import bootstrap_table, comparison, formats, published
+from paper.comparison import Entries, Table
+from paper.manifest import find_manifest, read_manifest
+from paper.merge_runs import open_together
+from paper.readings import alternatives, rated
 
-from jax_dns.data.manifest import find_manifest, read_manifest
 from jax_dns.errors import InputError
-from jax_dns.evaluation import comparison, formats, paper
-from jax_dns.evaluation.comparison import Entries, Table
 from jax_dns.evaluation.tables import ALL, to_csv
 from jax_dns.files import write_text
-from jax_dns.pipeline import resampling
-from jax_dns.pipeline.alternatives import alternatives, rated
-from jax_dns.pipeline.candidates import READINGS, TITLES, FoundAll
-from jax_dns.pipeline.finished import Finished
-from jax_dns.pipeline.summaries import setting_rows
-from jax_dns.pipeline.together import open_together
+from jax_dns.pipeline.select import setting_rows
+from jax_dns.pipeline.smooth import READINGS, TITLES, RunResults
+from jax_dns.pipeline.workdir import CompletedRun
 
 AS_RUN = "as run"
 TOYCAR = {
@@ -46,8 +45,13 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--out", type=Path, help="folder for the tables (default: table2 in the first workdir)")
     add("--resamples", type=int, default=1000, help="of the bootstrap (default 1000; 0: none)")
     add("--seed", type=int, default=0, help="of the bootstrap (default 0)")
-    add("--manifest", action="append", default=[], metavar="MACHINE=FILE",
-        help="recording of each clip (default: its manifest.csv in data.root)")  # fmt: skip
+    add(
+        "--manifest",
+        action="append",
+        default=[],
+        metavar="MACHINE=FILE",
+        help="recording of each clip (default: its manifest.csv in data.root)",
+    )
     add("--readings", action="store_true", help="also other readings of the paper, from segments")
     add("--no-paper", action="store_true", help="leave the paper's figures out")
     options = parser.parse_args(arguments)
@@ -63,7 +67,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parse(arguments)
     finished = open_together(options.workdir)
     recordings = manifests(finished, options.manifest)
-    counts = resampling.draw(
+    counts = bootstrap_table.draw(
         finished.found, n_resamples=options.resamples, seed=options.seed, recordings=recordings
     )
     results = {
@@ -76,7 +80,7 @@ def main(arguments: list[str] | None = None) -> None:
             f"{sections(finished)}, no table"
         )
     if options.readings:
-        none = resampling.draw(finished.found, n_resamples=0, seed=0)
+        none = bootstrap_table.draw(finished.found, n_resamples=0, seed=0)
         for name, found in rated(alternatives(finished.config), finished.folders):
             for reading in READINGS:
                 results[reading, name] = compare(finished.config, found, reading, none)
@@ -91,19 +95,24 @@ def main(arguments: list[str] | None = None) -> None:
         tables.append(
             comparison.table_readings(
                 {n or AS_RUN: c.entries for (r, n), c in results.items() if r == reading},
-                columns, beside=beside,
+                columns,
+                beside=beside,
                 caption=f"Readings of the paper beside the run's own; {TITLES[reading]} [%]",
             )
-        )  # fmt: skip
+        )
     rows = [
         row
         for (reading, name), (entries, settings) in results.items()
         for some in (entries, comparison.differences(entries))
         for row in comparison.csv_rows(
-            some, reading=reading, alternative=name, settings=settings, machines=machines,
+            some,
+            reading=reading,
+            alternative=name,
+            settings=settings,
+            machines=machines,
             beside=beside,
         )
-    ]  # fmt: skip
+    ]
     out = options.out or options.workdir[0] / "table2"
     markdown = "\n".join(map(formats.to_markdown, tables))
     write_text(out / "table2.md", markdown)
@@ -120,20 +129,20 @@ class Compared(NamedTuple):
 
 
 def compare(
-    config: ConfigDict, found: FoundAll, reading: str, counts: resampling.Counts
+    config: ConfigDict, found: RunResults, reading: str, counts: bootstrap_table.Counts
 ) -> Compared:
     """Selects, and rates what was selected."""
-    chosen = resampling.choose(config, found, reading)
+    chosen = bootstrap_table.choose(config, found, reading)
     columns = list(next(iter(chosen.values())))
     settings = {method: dict(zip(columns, row)) for method, row in setting_rows(chosen).items()}
-    return Compared(resampling.entries(config, found, chosen, counts, reading), settings)
+    return Compared(bootstrap_table.entries(config, found, chosen, counts, reading), settings)
 
 
 def main_tables(
     compared: Compared,
     machines: list[str],
     reading: str,
-    finished: Finished,
+    finished: CompletedRun,
     drawn: str,
     beside: bool,
 ) -> list[Table]:
@@ -142,26 +151,35 @@ def main_tables(
     columns = columns_of(entries, machines)
     of_settings = [column for column in columns if column != ALL]
     chosen_on = ",".join(map(str, finished.config.data.dev_sections))
-    toycar = f"; {paper.TOYCAR_5}: {TOYCAR[reading]}" if paper.TOYCAR_5 in columns else ""
+    toycar = f"; {paper.TOYCAR_5}: {TOYCAR[reading]}" if published.TOYCAR_5 in columns else ""
     one = f"Settings (the paper's Table I), selected on sections {chosen_on}"
     two = "Results (the paper's Table II): harmonic mean of AUC and pAUC [%]"
     return [
         comparison.table_one(
             {m: [row.get(c, "-") for c in of_settings] for m, row in settings.items()},
-            of_settings, caption=f"{one}, {TITLES[reading]}", beside=beside,
+            of_settings,
+            caption=f"{one}, {TITLES[reading]}",
+            beside=beside,
         ),
         comparison.table_two(
-            entries, columns, beside=beside,
+            entries,
+            columns,
+            beside=beside,
             caption=f"{two}, sections {sections(finished)}, {TITLES[reading]}{toycar}{drawn}",
         ),
         comparison.table_two(
-            comparison.differences(entries), columns, beside=False, signed=True,
+            comparison.differences(entries),
+            columns,
+            beside=False,
+            signed=True,
             caption=f"Paired differences of the results [points]; {TITLES[reading]}{drawn}",
         ),
-    ]  # fmt: skip
+    ]
 
 
-def note(finished: Finished, resamples: int, recordings: Mapping[str, Mapping[str, str]]) -> str:
+def note(
+    finished: CompletedRun, resamples: int, recordings: Mapping[str, Mapping[str, str]]
+) -> str:
     """What deviation and interval are, for a caption."""
     machines = next(iter(finished.found.values()))
     unit = "clips" if not recordings else f"clips, of recordings for {', '.join(recordings)}"
@@ -173,16 +191,16 @@ def note(finished: Finished, resamples: int, recordings: Mapping[str, Mapping[st
 
 def columns_of(entries: Entries, machines: list[str]) -> list[str]:
     """Machine types, All-hmean, and ToyCar-5 where there is one."""
-    toycar = any(paper.TOYCAR_5 in row for row in entries.values())
-    return [*machines, ALL, *([paper.TOYCAR_5] if toycar else [])]
+    toycar = any(published.TOYCAR_5 in row for row in entries.values())
+    return [*machines, ALL, *([published.TOYCAR_5] if toycar else [])]
 
 
-def sections(finished: Finished) -> str:
+def sections(finished: CompletedRun) -> str:
     """Those reported."""
     return ",".join(map(str, finished.config.data.eval_sections))
 
 
-def is_papers(finished: Finished) -> bool:
+def is_papers(finished: CompletedRun) -> bool:
     """Whether the paper's figures belong beside these: its machine types and sections, recorded."""
     d = finished.config.data
     synthetic = finished.config.factory.make and not d.root
@@ -190,12 +208,12 @@ def is_papers(finished: Finished) -> bool:
     return (
         not synthetic
         and (tuple(d.dev_sections), tuple(d.eval_sections))
-        == (paper.DEV_SECTIONS, paper.EVAL_SECTIONS)
-        and any(machine in paper.MACHINES for machine in machines)
+        == (published.DEV_SECTIONS, published.EVAL_SECTIONS)
+        and any(machine in published.MACHINES for machine in machines)
     )
 
 
-def manifests(finished: Finished, given: list[str]) -> dict[str, dict[str, str]]:
+def manifests(finished: CompletedRun, given: list[str]) -> dict[str, dict[str, str]]:
     """Machine type -> clip -> recording, from the files named or those beside the clips."""
     paths = {machine: Path(path) for machine, _, path in (text.partition("=") for text in given)}
     machines = next(iter(finished.found.values()))

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from jax_dns.scoring.smoothing import smooth, smooth_grid, smooth_queries
+    from jax_dns.smoothing.api import smooth, smooth_grid, smooth_queries
 
 __all__ = ["smooth", "smooth_grid", "smooth_queries"]
 __version__ = "0.1.0"
@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> Any:
     """Imports JAX with the first use of a name, so that `jax-dns evaluate` does without."""
     if name in __all__:
-        from jax_dns.scoring import smoothing
+        from jax_dns.smoothing import api
 
-        return getattr(smoothing, name)
+        return getattr(api, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

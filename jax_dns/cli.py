@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from jax_dns import termination
+from jax_dns import preemption
 from jax_dns.errors import InputError, UsageError
 
 COMMANDS = {
@@ -50,8 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments[0] not in COMMANDS:
         return _fail(f"{arguments[0]}: no such command, expected {', '.join(COMMANDS)}", 2)
     try:
-        with termination.raised():
-            importlib.import_module(f"jax_dns.commands.{arguments[0]}").main(arguments[1:])
+        with preemption.raised():
+            importlib.import_module(f"jax_dns.commands.{arguments[0]}_command").main(arguments[1:])
     except UsageError as error:
         return _fail(str(error), 2)
     except InputError as error:
@@ -60,9 +60,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(f"{error.filename or 'input/output'}: {error.strerror or error}", 1)
     except KeyboardInterrupt:
         return _fail("interrupted; the same command goes on where it stopped", 130)
-    except termination.Terminated:
+    except preemption.Terminated:
         message = "terminated; the same command goes on where it stopped"
-        return _fail(message, termination.EXIT_CODE)
+        return _fail(message, preemption.EXIT_CODE)
     except MemoryError as error:
         return _fail(f"not enough memory ({str(error) or 'no details'})", 1)
     return 0

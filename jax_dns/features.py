@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from jax_dns.errors import InputError
-from jax_dns.typing import ArrayLike
+from jax_dns.types import ArrayLike
 
 LOG_FLOOR = 2.2e-16  # the DCASE baseline's floor under the logarithm, -156.6 dB
 GROUP = 32  # mel bands in a product, on CPU
@@ -61,10 +61,18 @@ def stft_power(
 @functools.partial(
     jax.jit,
     static_argnames=(
-        "sample_rate", "n_fft", "hop", "n_mels", "fmin", "fmax", "power", "scale", "norm",
+        "sample_rate",
+        "n_fft",
+        "hop",
+        "n_mels",
+        "fmin",
+        "fmax",
+        "power",
+        "scale",
+        "norm",
         "divide_by_window",
     ),
-)  # fmt: skip
+)
 def mel_spectrogram(
     audio: Float[ArrayLike, "*b t"],
     *,

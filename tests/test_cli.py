@@ -142,7 +142,10 @@ def test_as_a_module_and_as_a_program(root, tmp_path):
     arguments = ["run", UAV, f"--workdir={tmp_path / 'w'}", f"--config.data.root={root}"]
     done = subprocess.run(
         [sys.executable, "-m", "jax_dns", *arguments, "--stages=index"],
-        capture_output=True, text=True, env=environment, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert "uav: 3 clips" in done.stdout

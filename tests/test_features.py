@@ -18,20 +18,31 @@ SETTINGS = pytest.mark.parametrize("setting", [AUTOENCODER, EXTRACTOR], ids=["ae
 
 def ours(audio, setting, function=mel_spectrogram, **options):
     got = function(
-        jnp.asarray(audio, jnp.float32), sample_rate=RATE, fmin=50.0, fmax=7800.0,
-        **setting, **options,
-    )  # fmt: skip
+        jnp.asarray(audio, jnp.float32),
+        sample_rate=RATE,
+        fmin=50.0,
+        fmax=7800.0,
+        **setting,
+        **options,
+    )
     return np.asarray(got)
 
 
 def librosas(audio, setting):
     return librosa.feature.melspectrogram(
-        y=np.asarray(audio, np.float32).astype(np.float64), sr=RATE, n_fft=setting["n_fft"],
-        hop_length=setting["hop"], n_mels=setting["n_mels"], fmin=50, fmax=7800,
-        power=setting["power"], htk=setting["scale"] == "htk",
-        norm=None if setting["norm"] == "none" else "slaney", pad_mode="reflect",
+        y=np.asarray(audio, np.float32).astype(np.float64),
+        sr=RATE,
+        n_fft=setting["n_fft"],
+        hop_length=setting["hop"],
+        n_mels=setting["n_mels"],
+        fmin=50,
+        fmax=7800,
+        power=setting["power"],
+        htk=setting["scale"] == "htk",
+        norm=None if setting["norm"] == "none" else "slaney",
+        pad_mode="reflect",
         dtype=np.float64,
-    )  # fmt: skip
+    )
 
 
 def recordings(shared):

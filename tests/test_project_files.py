@@ -38,8 +38,9 @@ def test_audit(tmp_path, answer, code, said):
     done = subprocess.run(
         [sys.executable, PROJECT / "constraints/audit.py", "pins.txt"],
         env=os.environ | {"PYTHONPATH": str(tmp_path), "ANSWER": json.dumps(answer)},
-        capture_output=True, text=True,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == code and said in done.stdout, done.stdout + done.stderr
 
 

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
-from jax_dns.artefact import Clips
 from jax_dns.data.clips import ANOMALY, NORMAL
 from jax_dns.evaluation.metrics import POOLED, P
+from jax_dns.segments_file import Clips
 
 LEVEL = 0.95
 

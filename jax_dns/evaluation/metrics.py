@@ -9,15 +9,15 @@ from jaxtyping import Float, Int
 from scipy.stats import hmean
 from sklearn.metrics import roc_auc_score
 
-from jax_dns.artefact import Clips
 from jax_dns.data.clips import ANOMALY, NORMAL
 from jax_dns.errors import InputError
+from jax_dns.segments_file import Clips
 
 P = 0.1  # pAUC's largest false-positive rate
 POOLED = "all"  # both domains together
 
 
-class Cell(NamedTuple):
+class SectionMetrics(NamedTuple):
     """The metrics of one section in one domain, or in both pooled; fractions of 1."""
 
     section: int
@@ -81,7 +81,7 @@ def harmonic_mean(values: Iterable[float]) -> float:
     return float(hmean(values)) if values else math.nan
 
 
-def cells(clips: Clips, scores: Float[np.ndarray, " c"]) -> list[Cell]:
+def cells(clips: Clips, scores: Float[np.ndarray, " c"]) -> list[SectionMetrics]:
     """AUC and pAUC of every section, by domain and pooled.
 
     Args:
@@ -101,11 +101,13 @@ def cells(clips: Clips, scores: Float[np.ndarray, " c"]) -> list[Cell]:
             label = clips.label[rows]
             if NORMAL in label and ANOMALY in label:
                 score = scores[rows]
-                out.append(Cell(int(section), domain, auc(label, score), pauc(label, score)))
+                out.append(
+                    SectionMetrics(int(section), domain, auc(label, score), pauc(label, score))
+                )
     return out
 
 
-def summary(found: Iterable[Cell], *, sections: Iterable[int], pooled: bool) -> float:
+def summary(found: Iterable[SectionMetrics], *, sections: Iterable[int], pooled: bool) -> float:
     """Harmonic mean of AUC and pAUC over sections (and domains, unless pooled).
 
     Args:

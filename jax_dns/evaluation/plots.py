@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from jax_dns.evaluation.hyperparameters import Candidate
 from jax_dns.evaluation.metrics import summary
-from jax_dns.evaluation.selection import Candidate
 from jax_dns.files import write_bytes
 
 
@@ -107,9 +107,15 @@ def umap_scores(
             rows = shown & (label == kind)
             if rows.any():
                 drawn = axes.scatter(
-                    *place[rows].T, c=values[rows], vmin=low, vmax=high, marker=marker, s=18,
-                    linewidths=1, label=text,
-                )  # fmt: skip
+                    *place[rows].T,
+                    c=values[rows],
+                    vmin=low,
+                    vmax=high,
+                    marker=marker,
+                    s=18,
+                    linewidths=1,
+                    label=text,
+                )
         axes.set(title=f"{title}, {name}", xticks=[], yticks=[])
     panels[0].legend(fontsize="small")
     figure.colorbar(drawn, ax=list(panels), label="anomaly score")

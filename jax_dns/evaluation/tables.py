@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from jax_dns.evaluation.metrics import POOLED, Cell, harmonic_mean
+from jax_dns.evaluation.metrics import POOLED, SectionMetrics, harmonic_mean
 
 METHODS = ("SerialOE", "AE", "Proposed", "Proposed (Oracle)")
 ALL = "All-hmean"
@@ -44,7 +44,7 @@ def table_two(rows: Mapping[str, Mapping[str, Sequence[float]]], title: str) -> 
     return f"{title}\n{aligned(lines)}"
 
 
-def details(rows: Mapping[str, Sequence[Sequence[Cell]]], title: str) -> str:
+def details(rows: Mapping[str, Sequence[Sequence[SectionMetrics]]], title: str) -> str:
     """AUC / pAUC in percent by section and domain.
 
     Args:

@@ -8,18 +8,18 @@ from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from jax_dns import smooth
-from jax_dns.artefact import Segments, clips_of, read_segments
 from jax_dns.errors import InputError
 from jax_dns.evaluation import plots
-from jax_dns.pipeline.candidates import Folders, Found, FoundAll, smoothing_groups
-from jax_dns.pipeline.summaries import shown
-from jax_dns.scoring import methods
-from jax_dns.scoring.other_clips import other_clip_counts, smooth_other_clips
+from jax_dns.pipeline import methods
+from jax_dns.pipeline.select import shown
+from jax_dns.pipeline.smooth import Folders, MachineResults, RunResults, smoothing_groups
+from jax_dns.segments_file import Segments, clips_of, read_segments
+from jax_dns.smoothing.cross_clip import other_clip_counts, smooth_other_clips
 
 FEWEST = 5  # segments that UMAP needs
 
 
-def draw(config: ConfigDict, workdir: Path, folders: Folders, found: FoundAll) -> str:
+def draw(config: ConfigDict, workdir: Path, folders: Folders, found: RunResults) -> str:
     """Draws each machine type's K curve and UMAP; returns a line on what was left out."""
     if not config.evaluation.figures:
         return ""
@@ -33,12 +33,15 @@ def draw(config: ConfigDict, workdir: Path, folders: Folders, found: FoundAll) -
         for machine, folder in machines.items():
             f = found[seed][machine]
             plots.k_curve(
-                folder / "k_curve.png", f.candidates, title=machine, pooled=True,
+                folder / "k_curve.png",
+                f.candidates,
+                title=machine,
+                pooled=True,
                 sections={
                     "development": config.data.dev_sections,
                     "evaluation": config.data.eval_sections,
                 },
-            )  # fmt: skip
+            )
             _umap(config, f, machine, folder)
     return f"Figures: k_curve.png and umap.png in each machine's folder under {workdir}"
 
@@ -67,9 +70,14 @@ def smoothed_segments(
         out = smooth(test.score, test.feature, k, groups=groups, pool=pool, metric=c.metric)
     else:
         out = smooth_other_clips(
-            test.score, test.feature, (k,), clip=clips_of(test).row, groups=groups, pool=pool,
+            test.score,
+            test.feature,
+            (k,),
+            clip=clips_of(test).row,
+            groups=groups,
+            pool=pool,
             metric=c.metric,
-        )[0]  # fmt: skip
+        )[0]
     return np.where(pool, out, test.score) if c.outside_pool == "keep" else out
 
 
@@ -87,7 +95,7 @@ def _pool(test: Segments, data: str) -> Bool[np.ndarray, " n"]:
     return np.isin(test.domain, methods.DOMAINS[data])
 
 
-def _umap(config: ConfigDict, found: Found, machine: str, folder: Path) -> None:
+def _umap(config: ConfigDict, found: MachineResults, machine: str, folder: Path) -> None:
     """UMAP of the first evaluation section's segments, before and after smoothing."""
     segments, _ = read_segments(folder / "segments.npz")
     test = segments.where(segments.split == "test")
@@ -104,6 +112,10 @@ def _umap(config: ConfigDict, found: Found, machine: str, folder: Path) -> None:
         return
     test, scores = test.where(here), {name: values[here] for name, values in scores.items()}
     plots.umap_scores(
-        folder / "umap.png", test.feature, scores, test.label, share=config.evaluation.umap_share,
+        folder / "umap.png",
+        test.feature,
+        scores,
+        test.label,
+        share=config.evaluation.umap_share,
         title=f"{machine} section {test.section[0]:02d}",
-    )  # fmt: skip
+    )

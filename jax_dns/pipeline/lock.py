@@ -27,7 +27,7 @@ WATCH = 65.0  # s; NFS clients may show a file's time of change up to 60 s late
 
 
 @contextlib.contextmanager
-def alone_in(workdir: Path) -> Iterator[Path]:
+def workdir_lock(workdir: Path) -> Iterator[Path]:
     """Holds the workdir's lock; half-written files of runs that were killed are removed.
 
     Raises:

@@ -23,18 +23,20 @@ import jax
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from jax_dns.artefact import read_segments
 from jax_dns.errors import InputError
 from jax_dns.files import write_json, write_text
-from jax_dns.pipeline import recordings, results, training
-from jax_dns.pipeline.candidates import artefact_key, proposed, serial_oe, write_scored
-from jax_dns.pipeline.checks import check
-from jax_dns.pipeline.embedding import embed
-from jax_dns.pipeline.finished import seed_folder, with_segments
-from jax_dns.pipeline.lock import alone_in
-from jax_dns.pipeline.recordings import Machine
-from jax_dns.pipeline.records import fingerprint, is_done, record
-from jax_dns.scoring import methods
+from jax_dns.fingerprints import fingerprint, is_done, record
+from jax_dns.pipeline import evaluate as results
+from jax_dns.pipeline import index as recordings
+from jax_dns.pipeline import methods
+from jax_dns.pipeline import train as training
+from jax_dns.pipeline.embed import embed
+from jax_dns.pipeline.index import Machine
+from jax_dns.pipeline.lock import workdir_lock
+from jax_dns.pipeline.smooth import artefact_key, proposed, serial_oe, write_method_results
+from jax_dns.pipeline.validate_config import check
+from jax_dns.pipeline.workdir import seed_folder, with_segments
+from jax_dns.segments_file import read_segments
 
 ON_SOUND = ("index", "train_ae", "train_extractor", "embed")  # the others read segments.npz
 STAGES = ("index", "train_ae", "train_extractor", "embed", "fit", "smooth", "select", "evaluate")
@@ -64,7 +66,7 @@ def run(
         if stage not in STAGES:
             raise InputError(f"stages: {stage!r}, expected some of {','.join(STAGES)}")
     check(config)
-    with alone_in(_made(Path(workdir))) as workdir:
+    with workdir_lock(_made(Path(workdir))) as workdir:
         _prepare(config, workdir, command)
         _run(config, workdir, stages)
 
@@ -136,7 +138,7 @@ def _fit(config: ConfigDict, name: str, folder: Path, seed: int) -> None:
     lacking = sorted({int(s) for s in test.section} - {int(s) for s in train.section})
     if lacking:
         tqdm.write(f"{name}: no SerialOE row, no {c.split} segments of section {lacking[0]}")
-    write_scored(path, serial_oe(config, segments, seed), test)
+    write_method_results(path, serial_oe(config, segments, seed), test)
     record(folder, "serial_oe", key, files=[path], artefact=artefact_key(folder))
 
 
@@ -155,6 +157,6 @@ def _smooth(config: ConfigDict, name: str, folder: Path) -> None:
             tqdm.write(
                 f"{name}: K up to {largest} of {max(c.ks)} fits every section's pool, {data}"
             )
-    write_scored(folder / "smoothed.npz", [methods.autoencoder(test), *found], test)
+    write_method_results(folder / "smoothed.npz", [methods.autoencoder(test), *found], test)
     files = [folder / "smoothed.npz"]
     record(folder, "smoothed", key, files=files, artefact=artefact_key(folder))

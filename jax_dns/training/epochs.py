@@ -13,9 +13,9 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Int
 
-from jax_dns.data.ahead import read_ahead
-from jax_dns.data.resident import Library, Recording, Resident, crop
-from jax_dns.data.segments import cut
+from jax_dns.data.device_cache import DeviceCache, DeviceRecordings, Recording, crop
+from jax_dns.data.prefetch import read_ahead
+from jax_dns.data.crops import read_segments
 from jax_dns.training.steps import TrainState
 
 AHEAD = 2  # batches read before their turn, and steps in flight before the host waits for a loss
@@ -62,7 +62,7 @@ def from_cache(
         def part(index: tuple[slice, ...] = ()) -> np.ndarray:
             rows = row[index[: row.ndim]]
             chosen = [recordings[i] for i in rows.ravel()]
-            audio = cut(chosen, start[index[: row.ndim]].ravel(), segment=segment)
+            audio = read_segments(chosen, start[index[: row.ndim]].ravel(), segment=segment)
             return audio.reshape(*rows.shape, segment)
 
         if mesh is None:
@@ -87,7 +87,7 @@ def from_cache(
 
 def on_device(
     step: Step,
-    library: Library,
+    library: DeviceCache,
     recordings: Sequence[Recording],
     plan: Callable[[int], Plan],
     *,
@@ -125,7 +125,7 @@ def on_device(
 
 
 @functools.partial(jax.jit, static_argnames=("step", "segment"), donate_argnums=0)
-def _scan(state: TrainState, resident: Resident, plans: Plan, *, step: Step, segment: int):
+def _scan(state: TrainState, resident: DeviceRecordings, plans: Plan, *, step: Step, segment: int):
     def one(state: TrainState, plan: Plan) -> tuple[TrainState, Array]:
         audio = crop(resident, plan.row.ravel(), plan.start.ravel(), segment=segment)
         return step(state, audio.reshape(*plan.row.shape, segment), *plan.rest)

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from jax_dns import termination
+from jax_dns import preemption
 from jax_dns.errors import InputError
 from jax_dns.files import write_json, write_text
 from jax_dns.training import checkpoints
@@ -79,10 +79,15 @@ def fit(
     lowest = min((r["valid_loss"] for r in records if "valid_loss" in r), default=math.inf)
     board = _tensorboard(folder / "tensorboard") if tensorboard else None
     bar = tqdm(
-        total=epochs * steps_per_epoch, initial=done, desc=title, unit="step", mininterval=0.5,
-        disable=None, leave=False,
-    )  # fmt: skip
-    with bar, termination.noted() as asked_to_end:
+        total=epochs * steps_per_epoch,
+        initial=done,
+        desc=title,
+        unit="step",
+        mininterval=0.5,
+        disable=None,
+        leave=False,
+    )
+    with bar, preemption.noted() as asked_to_end:
 
         def advance(n: int) -> bool:
             bar.update(n)
@@ -108,7 +113,7 @@ def fit(
                 _write_log(log, records)
                 _keep_losses(folder, steps[taken], values)
                 checkpoints.save(last, steps[taken], state)
-                raise termination.Terminated
+                raise preemption.Terminated
             record = {
                 "step": (epoch + 1) * steps_per_epoch,
                 "epoch": epoch + 1,
@@ -134,7 +139,7 @@ def fit(
                 _write_log(log, records)
                 checkpoints.save(last, record["step"], state)
             if ending:
-                raise termination.Terminated
+                raise preemption.Terminated
     if board is not None:
         board.close()
     if keep == "best" and (step := checkpoints.latest_step(best)):

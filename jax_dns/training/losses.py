@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Float
 
-from jax_dns.typing import ArrayLike
+from jax_dns.types import ArrayLike
 
 
 def reconstruction_error(

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from jax_dns.typing import ArrayLike
+from jax_dns.types import ArrayLike
 
 
 def mixup(

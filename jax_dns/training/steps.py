@@ -10,11 +10,11 @@ import optax
 from flax import struct
 from jaxtyping import Array, Float, Integer, Key
 
-from jax_dns.models.extractor import Extracted
+from jax_dns.discriminative.serial_oe import ExtractorOutput
 from jax_dns.training.losses import reconstruction_error, serial_oe_loss
 from jax_dns.training.mixup import mixup
 from jax_dns.training.optimizers import OneCycle, adamw, with_one_cycle
-from jax_dns.typing import ArrayLike
+from jax_dns.types import ArrayLike
 
 Psi = Callable[[Array], Array]  # waveforms [b, t] -> what a network reads
 
@@ -45,7 +45,7 @@ class ExtractorSteps(NamedTuple):
 
     create: Callable[[Key[Array, ""]], TrainState]
     train: Callable[..., tuple[TrainState, Array]]  # (state, audio, seed, machine, section, cycle)
-    extract: Callable[..., Extracted]  # (variables, audio)
+    extract: Callable[..., ExtractorOutput]  # (variables, audio)
 
 
 def autoencoder_steps(
@@ -76,8 +76,10 @@ def autoencoder_steps(
         def loss(params: Any) -> tuple[Array, Any]:
             out, updated = model.apply(
                 {"params": params, "batch_stats": state.batch_stats},
-                windows, train=True, mutable=["batch_stats"],
-            )  # fmt: skip
+                windows,
+                train=True,
+                mutable=["batch_stats"],
+            )
             return jnp.mean(reconstruction_error(windows, out)), updated["batch_stats"]
 
         (value, stats), grads = jax.value_and_grad(loss, has_aux=True)(state.params)
@@ -101,7 +103,7 @@ def extractor_steps(
     """Compiled functions of the extractor.
 
     Args:
-      model: maps spectrograms to `Extracted`.
+      model: maps spectrograms to `ExtractorOutput`.
       psi: maps waveforms [b, t] to spectrograms [b, n_mels, frames].
       n_samples: t, samples in a segment.
       weight_decay: AdamW's.
@@ -141,12 +143,19 @@ def extractor_steps(
         def loss(params: Any) -> tuple[Array, Any]:
             out, updated = model.apply(
                 {"params": params, "batch_stats": state.batch_stats},
-                spectrogram, train=True, mutable=["batch_stats"], rngs={"dropout": key_dropout},
-            )  # fmt: skip
+                spectrogram,
+                train=True,
+                mutable=["batch_stats"],
+                rngs={"dropout": key_dropout},
+            )
             value, _, _ = serial_oe_loss(
-                out.machine_logit, out.section_logit, machine, section,
-                lambda_id=lambda_id, mask_outliers=mask_outliers,
-            )  # fmt: skip
+                out.machine_logit,
+                out.section_logit,
+                machine,
+                section,
+                lambda_id=lambda_id,
+                mask_outliers=mask_outliers,
+            )
             return value, updated["batch_stats"]
 
         (value, stats), grads = jax.value_and_grad(loss, has_aux=True)(state.params)
@@ -154,7 +163,7 @@ def extractor_steps(
             state, optimiser, with_one_cycle(state.opt_state, cycle), grads, stats
         ), value
 
-    def extract(variables: Any, audio: Float[Array, "b t"]) -> Extracted:
+    def extract(variables: Any, audio: Float[Array, "b t"]) -> ExtractorOutput:
         return model.apply(variables, psi(audio), train=False)
 
     return ExtractorSteps(create, jax.jit(train, donate_argnums=0), jax.jit(extract))

@@ -4,9 +4,9 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from fake_zenodo import Faults, Request, serve
+from zenodo_server.server import Faults, Request, serve
 
-from jax_dns.data.web import Client
+from jax_dns.datasets.http import Client
 
 
 @dataclasses.dataclass

@@ -42,9 +42,12 @@ def test_some_target_clip_always_trains(n):
 
 
 @given(
-    n=st.integers(1, 50), outliers=st.integers(1, 60), half=st.integers(1, 20),
-    epoch=st.integers(0, 3), seed=st.integers(0, 5),
-)  # fmt: skip
+    n=st.integers(1, 50),
+    outliers=st.integers(1, 60),
+    half=st.integers(1, 20),
+    epoch=st.integers(0, 3),
+    seed=st.integers(0, 5),
+)
 def test_an_epoch_is_one_pass(n, outliers, half, epoch, seed):
     steps = steps_per_epoch(n, batch_size=2 * half, outliers=True)
     batches = [
@@ -56,8 +59,10 @@ def test_an_epoch_is_one_pass(n, outliers, half, epoch, seed):
     assert all(len(b.target) == len(b.outlier) == half for b in batches)  # t^mac is 1:1
     outlier = np.concatenate([b.outlier for b in batches])
     assert max(Counter(outlier.tolist()).values()) <= -(-len(outlier) // outliers)
-    crops = np.concatenate([b.crop for b in batches])
-    assert len(crops) == 2 * half * steps and crops.min() >= 0 and crops.max() < 1
+    random_crops = np.concatenate([b.crop for b in batches])
+    assert (
+        len(random_crops) == 2 * half * steps and random_crops.min() >= 0 and random_crops.max() < 1
+    )
 
 
 def test_batches_depend_on_seed_and_step_alone():

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from sklearn.metrics import roc_auc_score
 
-from jax_dns.artefact import Clips
 from jax_dns.evaluation.bootstrap import (
     draw_counts,
     harmonic_means,
@@ -18,6 +17,7 @@ from jax_dns.evaluation.bootstrap import (
     resampled_summary,
 )
 from jax_dns.evaluation.metrics import cells, harmonic_mean, summary
+from jax_dns.segments_file import Clips
 
 
 def clips(per=(30, 20), sections=(3, 4), unlabelled=2):

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from jax_dns.artefact import Clips
 from jax_dns.errors import InputError
 from jax_dns.evaluation.metrics import auc, aucs, cells, harmonic_mean, pauc, summary
+from jax_dns.segments_file import Clips
 
 
 def test_real_scores_give_the_official_figures(shared):
@@ -65,8 +65,9 @@ def test_cells_by_section_and_domain(rng):
     given_clips, scores = clips(), rng.normal(size=24)
     found = {(c.section, c.domain): c for c in cells(given_clips, scores)}
     assert set(found) == {(s, d) for s in (0, 1) for d in ("source", "target", "all")} | {
-        (2, "target"), (2, "all")
-    }  # fmt: skip
+        (2, "target"),
+        (2, "all"),
+    }
     rows = np.arange(8, 12)
     assert found[1, "source"].auc == auc(given_clips.label[rows], scores[rows])
     rows = np.arange(8, 16)
@@ -95,10 +96,15 @@ def test_many_sets_at_once_equal_sklearn(seed, n, levels):
     rng = np.random.default_rng(seed)
     label = (rng.random(n) < rng.random()).astype(np.int8)
     label[rng.choice(n, 2, replace=False)] = 0, 1
-    scores = np.stack([
-        rng.integers(0, levels, n) / 7, rng.normal(size=n) + label, label - 0.5, np.zeros(n),
-        0.5 - label,
-    ])  # fmt: skip
+    scores = np.stack(
+        [
+            rng.integers(0, levels, n) / 7,
+            rng.normal(size=n) + label,
+            label - 0.5,
+            np.zeros(n),
+            0.5 - label,
+        ]
+    )
     whole, part = aucs(label, scores)
     np.testing.assert_allclose(whole, [roc_auc_score(label, s) for s in scores], atol=1e-12)
     wanted = [roc_auc_score(label, s, max_fpr=0.1) for s in scores]

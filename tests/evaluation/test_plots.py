@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from jax_dns.evaluation import plots
-from jax_dns.evaluation.metrics import Cell
-from jax_dns.evaluation.selection import Candidate
+from jax_dns.evaluation.hyperparameters import Candidate
+from jax_dns.evaluation.metrics import SectionMetrics
 
 pytest.importorskip("matplotlib", reason="extra viz")
 
@@ -22,12 +22,15 @@ def test_k_curve(tmp_path, monkeypatch):
     drawn = {}
     monkeypatch.setattr(plots, "_save", lambda figure, path: drawn.update(figure=figure))
     candidates = [
-        Candidate(method, k, data, np.zeros(1), [Cell(0, "all", value, value)])
+        Candidate(method, k, data, np.zeros(1), [SectionMetrics(0, "all", value, value)])
         for method, k, data, value in (
-            ("AE", 0, "", 0.5), ("SerialOE", 1, "all", 0.6), ("SerialOE", 2, "all", 0.7),
-            ("Proposed", 4, "source", 0.9), ("Proposed", 1, "source", 0.5),
+            ("AE", 0, "", 0.5),
+            ("SerialOE", 1, "all", 0.6),
+            ("SerialOE", 2, "all", 0.7),
+            ("Proposed", 4, "source", 0.9),
+            ("Proposed", 1, "source", 0.5),
         )
-    ]  # fmt: skip
+    ]
     plots.k_curve(tmp_path / "k.png", candidates, title="fan", sections={"dev": (0,)}, pooled=True)
     lines = {line.get_label(): line.get_xydata() for line in drawn["figure"].axes[0].lines}
     np.testing.assert_allclose(lines["Proposed, source"], [[1, 50], [4, 90]])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jax_dns.evaluation.metrics import Cell
+from jax_dns.evaluation.metrics import SectionMetrics
 from jax_dns.evaluation.tables import details, percent, table_two, to_csv, with_all_hmean
 
 
@@ -37,7 +37,11 @@ def test_seeds_as_mean_and_deviation():
 
 
 def test_details_by_section_and_domain():
-    found = [Cell(1, "all", 0.5, 0.25), Cell(0, "target", 0.1, 0.2), Cell(0, "source", 1.0, 0.9)]
+    found = [
+        SectionMetrics(1, "all", 0.5, 0.25),
+        SectionMetrics(0, "target", 0.1, 0.2),
+        SectionMetrics(0, "source", 1.0, 0.9),
+    ]
     lines = details({"AE": [found], "other": [found[:1]]}, "t").splitlines()
     columns = ["AUC/pAUC", "00", "source", "00", "target", "01", "all"]
     assert lines[1].split() == columns

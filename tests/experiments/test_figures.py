@@ -11,14 +11,14 @@ import figure5
 import numpy as np
 import pytest
 import shift_sweep
+from paper import umap_panels
 
 from jax_dns import cli, config, smooth
-from jax_dns.artefact import Segments, clips_of, read_segments, write_segments
 from jax_dns.errors import InputError
-from jax_dns.evaluation import maps
 from jax_dns.evaluation.metrics import cells, summary
 from jax_dns.files import write_json, write_text
-from jax_dns.scoring.methods import autoencoder, proposed
+from jax_dns.pipeline.methods import autoencoder, proposed
+from jax_dns.segments_file import Segments, clips_of, read_segments, write_segments
 
 pytest.importorskip("matplotlib", reason="extra viz")
 KS = (1, 2, 4, 8, 16)
@@ -39,11 +39,15 @@ def fabricated(seed: int, *, sections=(0, 1), shift: float = 0.0) -> Segments:
     clip, segment, section, domain, split, label = map(np.asarray, zip(*rows))
     feature = rng.normal(size=(len(rows), 6)) + 2 * label[:, None] * (np.arange(6) == 0)
     return Segments(
-        clip, segment.astype(np.int32), section.astype(np.int32), domain, split,
+        clip,
+        segment.astype(np.int32),
+        section.astype(np.int32),
+        domain,
+        split,
         label.astype(np.int8),
         (rng.normal(size=len(rows)) + label + shift * (domain == "target")).astype(np.float32),
         feature.astype(np.float32),
-    )  # fmt: skip
+    )
 
 
 def make_workdir(path, machines=("fan", "slider"), **changes):
@@ -75,7 +79,7 @@ def drawn(monkeypatch):
 
     def keep(figure, path):
         kept.append(figure)
-        maps.save_figure(figure, path)
+        umap_panels.save_figure(figure, path)
 
     for script in (figure3_4, figure5, shift_sweep):
         monkeypatch.setattr(script, "save_figure", keep)
@@ -108,16 +112,20 @@ def test_maps_share_places_and_colours(finished, tmp_path, drawn, quick_umap):
     assert (tmp_path / "fan_section_01_all.png").read_bytes().startswith(b"\x89PNG")
     axes = [a for a in drawn[0].axes if a.get_title()]
     assert [a.get_title() for a in axes] == [
-        "labels and domains", "$a_G$, K = 1", "K = 4, source pool (selected)",
-        "K = 8, all pool (oracle)", "K = 16, source pool (largest)",
-    ]  # fmt: skip
+        "labels and domains",
+        "$a_G$, K = 1",
+        "K = 4, source pool (selected)",
+        "K = 8, all pool (oracle)",
+        "K = 16, source pool (largest)",
+    ]
     segments, _ = read_segments(finished / "fan/segments.npz")
     here = segments.section == 1
     assert len(points_of(axes[0])) == here.sum()
     for panel in axes[1:]:
         assert len(points_of(panel)) == here.sum()
-        np.testing.assert_array_equal(np.sort(points_of(panel)[:, 0]),
-                                      np.sort(segments.feature[here, 0]))  # fmt: skip
+        np.testing.assert_array_equal(
+            np.sort(points_of(panel)[:, 0]), np.sort(segments.feature[here, 0])
+        )
     limits = {c.get_clim() for a in axes[1:] for c in a.collections if c.get_array() is not None}
     assert len(limits) == 1
     test = segments.where(segments.split == "test")
@@ -194,18 +202,20 @@ def test_growing_share(tmp_path, drawn, capsys):
             ]
             for method, wanted in (("AE", values[0]), ("Proposed (Oracle)", max(values[1:]))):
                 found = [
-                    float(r["value"]) for r in rows
+                    float(r["value"])
+                    for r in rows
                     if (r["machine"], r["reading"], r["method"], r["share"])
                     == (machine, reading, method, "1.0")
-                ]  # fmt: skip
+                ]
                 assert found == [pytest.approx(wanted, abs=1e-9)] * 3
     assert [a.get_title() for a in drawn[0].axes] == ["fan", "slider", "All-hmean"]
     x, y = drawn[0].axes[0].lines[0].get_data()
     np.testing.assert_allclose(x, (25, 50, 75, 100))
     chosen = [
-        float(r["value"]) for r in rows
+        float(r["value"])
+        for r in rows
         if (r["machine"], r["reading"], r["method"], r["share"]) == ("fan", "pooled", "AE", "0.25")
-    ]  # fmt: skip
+    ]
     assert y[0] == pytest.approx(100 * np.mean(chosen))
     text = capsys.readouterr().out
     assert "All-hmean, Proposed (Oracle)" in text and "100 %" in text

@@ -8,8 +8,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from jax_dns import cli
-from jax_dns.evaluation.score_files import read_scores
-from jax_dns.evaluation.score_report import rate
+from jax_dns.score_files.metric_tables import rate
+from jax_dns.score_files.read_scores import read_scores
 
 
 @pytest.fixture(scope="module")
@@ -22,9 +22,13 @@ def features(tmp_path_factory):
     x = (x + anomaly[:, None] * [1, -1, 0, 0, 0, 0]) * [1, 10, 100, 1e-3, 1, 0]
     path = tmp_path_factory.mktemp("own") / "f.npz"
     np.savez(
-        path, X=x.astype(np.float32), anomaly=anomaly, product=np.arange(n, dtype=np.int8) % 2 * 4,
-        snr_db=np.where(np.arange(n) < 80, 6, 0), filename=[f"{i:08d}.wav" for i in range(n)],
-    )  # fmt: skip
+        path,
+        X=x.astype(np.float32),
+        anomaly=anomaly,
+        product=np.arange(n, dtype=np.int8) % 2 * 4,
+        snr_db=np.where(np.arange(n) < 80, 6, 0),
+        filename=[f"{i:08d}.wav" for i in range(n)],
+    )
     return path
 
 
@@ -37,8 +41,11 @@ def test_the_table_and_the_command_line_agree(features, tmp_path, capsys):
     rows = list(csv.DictReader(out.with_suffix(".csv").read_text().splitlines()))
     ks = sorted({int(row["k"]) for row in rows})
     assert len(rows) == 2 * 2 * 2 * len(ks) and ks[0] == 1
-    values = [100 * float(r["auc"]) for r in rows if (r["scorer"], r["product"], r["k"]) ==
-              ("pca", "4", "4")]  # fmt: skip
+    values = [
+        100 * float(r["auc"])
+        for r in rows
+        if (r["scorer"], r["product"], r["k"]) == ("pca", "4", "4")
+    ]
     assert f"{np.mean(values):.2f}±{np.std(values, ddof=1):.2f}" in printed
     smooth = ["smooth", "--scores", written / "pca", "--features", written / "features.npz"]
     assert cli.main([*map(str, smooth), "--k", "4", "--out", str(tmp_path / "smoothed")]) == 0

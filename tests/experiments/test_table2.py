@@ -9,14 +9,14 @@ import sys
 import numpy as np
 import pytest
 import table2
+from paper import published
 from sklearn.metrics import roc_auc_score
 
 from jax_dns import config
-from jax_dns.artefact import Segments, read_segments, write_segments
 from jax_dns.errors import InputError
-from jax_dns.evaluation import paper
 from jax_dns.pipeline import run
-from jax_dns.pipeline.candidates import find
+from jax_dns.pipeline.smooth import find
+from jax_dns.segments_file import Segments, read_segments, write_segments
 
 
 def segments(seed, machine, *, clips=5, per_clip=2, labelled=True, sections=(0, 3, 5)):
@@ -33,10 +33,15 @@ def segments(seed, machine, *, clips=5, per_clip=2, labelled=True, sections=(0, 
     n, anomalous = len(clip), label.astype(float)
     feature = rng.normal(size=(n, 4)) + anomalous[:, None]
     return Segments(
-        clip, np.tile(np.arange(per_clip), len(rows)).astype(np.int32), section.astype(np.int32),
-        domain, split, label.astype(np.int8) if labelled else np.full(n, -1, np.int8),
-        (rng.normal(size=n) + anomalous).astype(np.float32), feature.astype(np.float32),
-    )  # fmt: skip
+        clip,
+        np.tile(np.arange(per_clip), len(rows)).astype(np.int32),
+        section.astype(np.int32),
+        domain,
+        split,
+        label.astype(np.int8) if labelled else np.full(n, -1, np.int8),
+        (rng.normal(size=n) + anomalous).astype(np.float32),
+        feature.astype(np.float32),
+    )
 
 
 def make(root, machines=("ToyCar", "fan"), seeds=(0, 1), stages=("fit", "smooth"), **options):
@@ -85,7 +90,7 @@ def test_figures_are_those_of_the_run_beside_the_papers(workdir, tables):
     readings = json.loads((workdir / "results.json").read_text())["readings"]
     for reading in ("pooled", "by_domain"):
         for machine in ("fan", "ToyCar"):
-            for method in paper.TABLE_TWO:
+            for method in published.TABLE_TWO:
                 values = [
                     100 * row["value"]
                     for seed in ("0", "1")
@@ -93,7 +98,7 @@ def test_figures_are_those_of_the_run_beside_the_papers(workdir, tables):
                     if row["method"] == method
                 ]
                 row = rows[reading, "", method, machine]
-                mean, theirs = np.mean(values), paper.TABLE_TWO[method][machine]
+                mean, theirs = np.mean(values), published.TABLE_TWO[method][machine]
                 assert float(row["mean"]) == pytest.approx(mean, abs=1e-4)
                 assert float(row["deviation"]) == pytest.approx(np.std(values, ddof=1), abs=1e-4)
                 assert float(row["low"]) < mean < float(row["high"])
@@ -141,10 +146,15 @@ def test_other_readings_are_what_a_run_with_them_gives(tmp_path, tables):
     other = tables(make(tmp_path / "other", seeds=(0,), change={"smoothing.same_clip": False}))
     names = {name for _, name, _, _ in rows}
     assert names == {
-        "", "smoothing.unit=clip", "smoothing.groups=machine, smoothing.history=split",
-        "smoothing.groups=machine, smoothing.history=all", "smoothing.outside_pool=keep",
-        "smoothing.metric=cosine", "smoothing.same_clip=False", "inlier.split=valid",
-    }  # fmt: skip
+        "",
+        "smoothing.unit=clip",
+        "smoothing.groups=machine, smoothing.history=split",
+        "smoothing.groups=machine, smoothing.history=all",
+        "smoothing.outside_pool=keep",
+        "smoothing.metric=cosine",
+        "smoothing.same_clip=False",
+        "inlier.split=valid",
+    }
     for (reading, name, method, column), row in rows.items():
         if name == "smoothing.same_clip=False":
             expected = other[reading, "", method, column]

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from jax_dns import config
-from jax_dns.data.synthetic import make_factory
+from jax_dns.datasets.synthetic import make_factory
 from jax_dns.pipeline import run
 
 
@@ -28,10 +28,18 @@ def small(root):
 @pytest.fixture(scope="session")
 def factory(tmp_path_factory):
     return make_factory(
-        tmp_path_factory.mktemp("factory"), machines=("fan", "valve"), sections=(0, 1),
-        dev_sections=(0,), train_source=5, train_target=2, test_normal=2, test_anomaly=2,
-        seconds=2.0, progress=False, eval_labels=False,
-    )  # fmt: skip
+        tmp_path_factory.mktemp("factory"),
+        machines=("fan", "valve"),
+        sections=(0, 1),
+        dev_sections=(0,),
+        train_source=5,
+        train_target=2,
+        test_normal=2,
+        test_anomaly=2,
+        seconds=2.0,
+        progress=False,
+        eval_labels=False,
+    )
 
 
 @pytest.fixture(scope="session")

@@ -6,10 +6,11 @@ import numpy as np
 from conftest import write_clip
 
 from jax_dns import config
-from jax_dns.artefact import Segments, write_segments
-from jax_dns.pipeline import candidates, results
-from jax_dns.pipeline.records import record
-from jax_dns.scoring.methods import autoencoder, proposed
+from jax_dns.fingerprints import record
+from jax_dns.pipeline import evaluate as results
+from jax_dns.pipeline import smooth as candidates
+from jax_dns.pipeline.methods import autoencoder, proposed
+from jax_dns.segments_file import Segments, write_segments
 
 HOSTILE = """<img src=x onerror=alert(1)>"' & </script>"""  # no slash may be in a file's name
 MACHINE = """<b>"fan" & 'co'"""
@@ -69,13 +70,17 @@ def _machine(folder, rng):
     section, domain, label, _ = (np.asarray(column) for column in zip(*_clips()))
     n = len(label)
     test = Segments(
-        np.asarray([file_name(*clip) for clip in _clips()]), np.zeros(n, np.int32),
-        section.astype(np.int32), domain, np.full(n, "test"), label.astype(np.int8),
+        np.asarray([file_name(*clip) for clip in _clips()]),
+        np.zeros(n, np.int32),
+        section.astype(np.int32),
+        domain,
+        np.full(n, "test"),
+        label.astype(np.int8),
         (rng.normal(size=n) + label).astype(np.float32),
         (rng.normal(size=(n, 4)) + 6 * label[:, None]).astype(np.float32),
-    )  # fmt: skip
+    )
     write_segments(folder / "segments.npz", test)
     record(folder, "segments", "s")
     found = [autoencoder(test), *proposed(test, ks=(1, 4), data=("source", "all"))]
-    candidates.write_scored(folder / "smoothed.npz", found, test)
+    candidates.write_method_results(folder / "smoothed.npz", found, test)
     record(folder, "smoothed", "s", artefact=candidates.artefact_key(folder))

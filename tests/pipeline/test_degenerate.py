@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from jax_dns import config
-from jax_dns.artefact import Segments, write_segments
 from jax_dns.errors import InputError
 from jax_dns.pipeline import run
+from jax_dns.segments_file import Segments, write_segments
 
 AFTER_SOUND = ("fit", "smooth", "select", "evaluate")
 
@@ -24,12 +24,15 @@ def segments(rng, *, feature=None, score=None, label=(0, 1), per_cell=8):
     test = np.asarray([split == "test" for *_, split, _ in rows])
     labels = np.asarray([label[i % len(label)] for *_, i in rows])
     return Segments(
-        np.asarray([f"{s}_{d}_{split}_{i}.wav" for s, d, split, i in rows]), np.zeros(n, np.int32),
-        np.asarray([s for s, *_ in rows], np.int32), np.asarray([d for _, d, *_ in rows]),
-        np.asarray([split for *_, split, _ in rows]), np.where(test, labels, 0).astype(np.int8),
+        np.asarray([f"{s}_{d}_{split}_{i}.wav" for s, d, split, i in rows]),
+        np.zeros(n, np.int32),
+        np.asarray([s for s, *_ in rows], np.int32),
+        np.asarray([d for _, d, *_ in rows]),
+        np.asarray([split for *_, split, _ in rows]),
+        np.where(test, labels, 0).astype(np.int8),
         np.asarray(rng.normal(size=n) if score is None else np.full(n, score), np.float32),
         np.asarray(rng.normal(size=(n, 4)) if feature is None else feature(n), np.float32),
-    )  # fmt: skip
+    )
 
 
 def settings(**fields):

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from jax_dns import config, smooth
-from jax_dns.artefact import Segments, clips_of, write_segments
 from jax_dns.evaluation import plots
+from jax_dns.evaluation.hyperparameters import Candidate
 from jax_dns.evaluation.metrics import cells
-from jax_dns.evaluation.selection import Candidate
 from jax_dns.pipeline import figures
-from jax_dns.pipeline.candidates import Found
+from jax_dns.pipeline.smooth import MachineResults
+from jax_dns.segments_file import Segments, clips_of, write_segments
 
 
 @pytest.fixture
@@ -25,11 +25,15 @@ def drawn(monkeypatch):
 
 def run_of(folder, rng, n):
     test = Segments(
-        np.asarray([f"{i:03d}.wav" for i in range(n)]), np.zeros(n, np.int32),
-        np.arange(n, dtype=np.int32) % 2, np.tile(["source", "source", "target", "target"], n // 4),
-        np.full(n, "test"), (np.arange(n) // 4 % 2).astype(np.int8),
-        rng.normal(size=n).astype(np.float32), rng.normal(size=(n, 3)).astype(np.float32),
-    )  # fmt: skip
+        np.asarray([f"{i:03d}.wav" for i in range(n)]),
+        np.zeros(n, np.int32),
+        np.arange(n, dtype=np.int32) % 2,
+        np.tile(["source", "source", "target", "target"], n // 4),
+        np.full(n, "test"),
+        (np.arange(n) // 4 % 2).astype(np.int8),
+        rng.normal(size=n).astype(np.float32),
+        rng.normal(size=(n, 3)).astype(np.float32),
+    )
     write_segments(folder / "segments.npz", test)
     clips = clips_of(test)
     scores = test.score.astype(float)
@@ -37,7 +41,7 @@ def run_of(folder, rng, n):
         Candidate("Proposed", 2, "source", scores, cells(clips, scores)),
         Candidate("AE", 0, "", scores, cells(clips, scores)),
     ]
-    return test, {0: {"fan": Found(clips, found)}}
+    return test, {0: {"fan": MachineResults(clips, found)}}
 
 
 def settings():

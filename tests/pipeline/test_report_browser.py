@@ -19,9 +19,15 @@ BROWSER = next(
     None,
 )
 OPTIONS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-)  # fmt: skip
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 POLICY = re.compile(r'(?<=http-equiv="Content-Security-Policy" content=")[^"]*')
 LOOK = """<script>
 const loaded = (element, event) => new Promise((resolve) => {
@@ -76,8 +82,11 @@ def test_pictures_and_players_are_there(page, tmp_path, width):
     text = POLICY.sub(lambda policy: f"{policy[0]}; script-src 'unsafe-inline'", text)
     look.write_text(text.replace("</body>", f"{LOOK}</body>"))
     done = browse(
-        look, tmp_path / "profile", f"--window-size={width},900", "--dump-dom",
-    )  # fmt: skip
+        look,
+        tmp_path / "profile",
+        f"--window-size={width},900",
+        "--dump-dom",
+    )
     answer = re.search(r'data-found="([^"]*)"', done.stdout)
     assert answer, "the page's script came to no end"
     found = json.loads(html.unescape(answer[1]))
@@ -93,9 +102,13 @@ def test_screenshot_without_a_complaint(page, tmp_path):
 
     shot = tmp_path / "report.png"
     done = browse(
-        page, tmp_path / "profile", "--window-size=1280,3000", f"--screenshot={shot}",
-        "--virtual-time-budget=5000", "--enable-logging=stderr",
-    )  # fmt: skip
+        page,
+        tmp_path / "profile",
+        "--window-size=1280,3000",
+        f"--screenshot={shot}",
+        "--virtual-time-budget=5000",
+        "--enable-logging=stderr",
+    )
     assert "Content Security Policy" not in done.stderr and "Refused" not in done.stderr
     with Image.open(shot) as image:
         assert image.size == (1280, 3000)

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 from jax_dns import smooth
-from jax_dns.artefact import clip_mean, clips_of, read_segments
 from jax_dns.data.clips import index_clips
 from jax_dns.errors import InputError
 from jax_dns.evaluation.metrics import cells, summary
-from jax_dns.pipeline import embedding, run
-from jax_dns.training import loop, machines
+from jax_dns.pipeline import embed as embedding
+from jax_dns.pipeline import run
+from jax_dns.segments_file import clip_mean, clips_of, read_segments
+from jax_dns.training import loop
+from jax_dns.training import trainers as machines
 
 pytestmark = pytest.mark.slow
 
@@ -85,8 +87,9 @@ def test_results_follow_from_the_segments(finished, small_config):
             ae = summary(values[1, "all"], sections=(1,), pooled=pooled)
             assert rows["AE"]["value"] == pytest.approx(ae)
             for method, sections, key in (
-                ("Proposed", (0,), "development"), ("Proposed (Oracle)", (1,), "value"),
-            ):  # fmt: skip
+                ("Proposed", (0,), "development"),
+                ("Proposed (Oracle)", (1,), "value"),
+            ):
                 best = max(summary(v, sections=sections, pooled=pooled) for v in values.values())
                 assert rows[method][key] == pytest.approx(best)
 

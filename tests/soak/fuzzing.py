@@ -29,9 +29,14 @@ def good_root(root: Path, *, machine: str = "fan", value: int | None = None) -> 
 def call(root: Path, workdir: Path, *more: str, machine: str = "fan") -> tuple[int, str]:
     """Indexes `root` by the command line: exit code, and the one line that an error is."""
     return command(
-        f"--config={CONFIG}", f"--workdir={workdir}", f"--config.data.root={root}",
-        f"--config.data.machines={machine}", "--config.data.outliers=", "--stages=index", *more,
-    )  # fmt: skip
+        f"--config={CONFIG}",
+        f"--workdir={workdir}",
+        f"--config.data.root={root}",
+        f"--config.data.machines={machine}",
+        "--config.data.outliers=",
+        "--stages=index",
+        *more,
+    )
 
 
 def command(*arguments: str) -> tuple[int, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jax_dns.artefact import read_segments
+from jax_dns.segments_file import read_segments
 from jax_dns.training import checkpoints
 
 PROJECT = Path(__file__).parents[2]
@@ -48,9 +48,11 @@ def start(workdir: Path, *, limit: int | None = None, **environment: str) -> sub
     limited = [sys.executable, "-c", LIMITED, str(limit)] if limit else []
     with workdir.with_suffix(".log").open("ab") as log:
         return subprocess.Popen(
-            limited + command(workdir), stdout=log, stderr=log,
+            limited + command(workdir),
+            stdout=log,
+            stderr=log,
             env=os.environ | {"PYTHONPATH": str(PROJECT)} | environment,
-        )  # fmt: skip
+        )
 
 
 def finish(workdir: Path, *, limit: int | None = None, **environment: str) -> tuple[int, str]:

@@ -7,7 +7,7 @@ import pytest
 from soak.fuzzing import CONFIG, command
 from soak.sounds import wav
 
-from jax_dns.artefact import read_segments
+from jax_dns.segments_file import read_segments
 
 SOUNDS = {
     "silence": lambda rng: np.zeros(24_000),
@@ -41,9 +41,12 @@ def test_odd_sound(tmp_path, standardise, only):
                         pcm = SOUNDS[kinds[i % len(kinds)]](rng)
                         path.write_bytes(wav(pcm.astype("<i2").tobytes()))
     code, message = command(
-        f"--config={CONFIG}", f"--workdir={tmp_path / 'w'}", "--config.factory.make=False",
-        f"--config.data.root={tmp_path / 'root'}", f"--config.data.standardise={standardise}",
-    )  # fmt: skip
+        f"--config={CONFIG}",
+        f"--workdir={tmp_path / 'w'}",
+        "--config.factory.make=False",
+        f"--config.data.root={tmp_path / 'root'}",
+        f"--config.data.standardise={standardise}",
+    )
     if only:
         assert code == 1 and "root: all 72 recordings of fan are silent" in message
         return

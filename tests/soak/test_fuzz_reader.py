@@ -10,7 +10,7 @@ import pytest
 from soak.fuzzing import call, good_root, time_limit
 from soak.sounds import EITHER, good, odd
 
-from jax_dns.data.audio import open_store
+from jax_dns.data.audio_cache import open_store
 from jax_dns.data.clips import index_clips
 from jax_dns.errors import InputError
 

@@ -142,11 +142,33 @@ def test_many_fields(tmp_path):
 
 
 ARGUMENTS = [
-    "--stages=", "--stages=,", "--stages=index,index", "--stages=\udcff", "--workdir=", "--config=",
-    "--config", "--workdir", "--", "-", "---", "--config.data", "--config.data=1", "--config.x.y=1",
-    "--nonsense", "=", "--=", "\u202e", "run", "--stages", "--helpfull", "--flagfile=/nowhere",
-    "--config.seeds=(0,", "--config.data.root=\x01", "--config:nothing", "--only_check_args",
-]  # fmt: skip
+    "--stages=",
+    "--stages=,",
+    "--stages=index,index",
+    "--stages=\udcff",
+    "--workdir=",
+    "--config=",
+    "--config",
+    "--workdir",
+    "--",
+    "-",
+    "---",
+    "--config.data",
+    "--config.data=1",
+    "--config.x.y=1",
+    "--nonsense",
+    "=",
+    "--=",
+    "\u202e",
+    "run",
+    "--stages",
+    "--helpfull",
+    "--flagfile=/nowhere",
+    "--config.seeds=(0,",
+    "--config.data.root=\x01",
+    "--config:nothing",
+    "--only_check_args",
+]
 
 
 @pytest.mark.parametrize("argument", ARGUMENTS)
@@ -158,9 +180,17 @@ def test_arguments(tmp_path, argument):
 
 @pytest.mark.parametrize(
     "text",
-    ["def", "x = 1", "get_config = 3", "def get_config(): return 1", "import nothing_of_that_name",
-     "def get_config(): raise KeyError('a')", "\x00", "def get_config(x): return x"],
-)  # fmt: skip
+    [
+        "def",
+        "x = 1",
+        "get_config = 3",
+        "def get_config(): return 1",
+        "import nothing_of_that_name",
+        "def get_config(): raise KeyError('a')",
+        "\x00",
+        "def get_config(x): return x",
+    ],
+)
 def test_configs(tmp_path, text):
     path = tmp_path / "config.py"
     path.write_text(text)

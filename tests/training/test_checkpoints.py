@@ -142,8 +142,9 @@ def test_checkpoints_of_eight_devices_are_restored_on_one_and_back(tmp_path):
         done = subprocess.run(
             [sys.executable, "-c", DEVICES, str(tmp_path / "c"), *map(str, arguments)],
             env=os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
-            capture_output=True, text=True,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+        )
         assert done.stdout.strip() == str(devices), done.stderr
 
     process(8, 1, "save")

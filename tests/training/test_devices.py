@@ -21,7 +21,7 @@ def losses(n_devices, resident):
     from training.test_machines import training_clips
     from training.test_steps import Small, columns
 
-    from jax_dns.data.resident import upload
+    from jax_dns.data.device_cache import upload
     from jax_dns.training.epochs import BATCH, Plan, from_cache, on_device
     from jax_dns.training.optimizers import OneCycle
     from jax_dns.training.steps import extractor_steps
@@ -57,15 +57,21 @@ def together(n_devices, folder):
     import jax
     from training.test_together import SCHEDULE, SEGMENT, STEPS, score, small_data
 
-    from jax_dns.training.together import Run, train_together
+    from jax_dns.training.vmapped import Run, train_together
 
     assert jax.device_count() == n_devices
     data = small_data(np.random.default_rng(0))
     runs = [Run(data[i % 2], i, Path(folder) / str(i)) for i in range(3)]
     train_together(
-        STEPS, score, runs, Path(folder) / "all", segment=SEGMENT, schedule=SCHEDULE, title="t",
+        STEPS,
+        score,
+        runs,
+        Path(folder) / "all",
+        segment=SEGMENT,
+        schedule=SCHEDULE,
+        title="t",
         devices=jax.devices() if n_devices > 1 else (),
-    )  # fmt: skip
+    )
     lines = (Path(folder) / "all" / "metrics.jsonl").read_text().splitlines()
     return [json.loads(line)["losses"] for line in lines]
 
@@ -80,9 +86,12 @@ def start(expression, *, devices=1, process=""):
         "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent)]),
     }
     return subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
         env=environment,
-    )  # fmt: skip
+    )
 
 
 def result(process):

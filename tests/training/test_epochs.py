@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jax_dns.data.audio import AudioStore
-from jax_dns.data.resident import upload
-from jax_dns.models.autoencoder import Autoencoder
+from jax_dns.data.audio_cache import AudioStore
+from jax_dns.data.device_cache import upload
+from jax_dns.generative.autoencoder import Autoencoder
 from jax_dns.training.epochs import Plan, from_cache, on_device
 from jax_dns.training.steps import TrainState, autoencoder_steps
 
@@ -21,9 +21,13 @@ STEPS = autoencoder_steps(
 def recordings(rng):
     samples = (1000 * rng.normal(size=600)).astype(np.int16)
     store = AudioStore(
-        samples, np.arange(6) * 100, np.full(6, 100), rng.normal(size=6), 500 + rng.random(6),
+        samples,
+        np.arange(6) * 100,
+        np.full(6, 100),
+        rng.normal(size=6),
+        500 + rng.random(6),
         ("",) * 6,
-    )  # fmt: skip
+    )
     return [(store, row) for row in range(6)]
 
 

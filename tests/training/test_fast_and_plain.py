@@ -4,10 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from bench_sizes import noise
 from fast_and_plain import losses, plain_path
+from sizes import noise
 
-from jax_dns.models.efficientnet import EfficientNetB0
+from jax_dns.discriminative.efficientnet import EfficientNetB0
 
 
 def test_the_plain_path_has_nothing_of_the_fast_one():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jax_dns.errors import InputError
-from jax_dns.models.autoencoder import Autoencoder
+from jax_dns.generative.autoencoder import Autoencoder
 from jax_dns.training.loop import fit, restore_trained
 from jax_dns.training.steps import autoencoder_steps
 

@@ -12,9 +12,11 @@ def batch(rng):
     machine = np.asarray([1, 1, 1, 0, 0, 0], np.float32)
     section = np.zeros((6, 4), np.float32)
     section[[0, 1, 2], [0, 3, 1]] = 1
-    return rng.normal(size=6).astype(np.float32), rng.normal(size=(6, 4)).astype(np.float32), (
-        machine, section
-    )  # fmt: skip
+    return (
+        rng.normal(size=6).astype(np.float32),
+        rng.normal(size=(6, 4)).astype(np.float32),
+        (machine, section),
+    )
 
 
 def sigmoid(x):

@@ -6,8 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jax_dns.models.autoencoder import Autoencoder
-from jax_dns.models.extractor import Extracted
+from jax_dns.discriminative.serial_oe import ExtractorOutput
+from jax_dns.generative.autoencoder import Autoencoder
 from jax_dns.training.losses import serial_oe_loss
 from jax_dns.training.optimizers import OneCycle
 from jax_dns.training.steps import autoencoder_steps, extractor_steps
@@ -21,7 +21,7 @@ class Small(nn.Module):
         x = spectrogram.reshape(len(spectrogram), -1)
         x = nn.BatchNorm(use_running_average=not train)(nn.Dense(8)(x))
         x = nn.Dropout(0.1, deterministic=not train)(x)
-        return Extracted(x, nn.Dense(1)(x)[:, 0], nn.Dense(3)(x))
+        return ExtractorOutput(x, nn.Dense(1)(x)[:, 0], nn.Dense(3)(x))
 
 
 def windows(audio):
@@ -93,9 +93,12 @@ def test_extractor_loss_is_eq_3_after_mixup(rng):
     key = jax.random.fold_in(jax.random.key(3), 1)
     _, dropout = jax.random.split(jax.random.fold_in(key, 0))
     out, _ = Small().apply(
-        state.variables, columns(batch[0]), train=True, mutable=["batch_stats"],
+        state.variables,
+        columns(batch[0]),
+        train=True,
+        mutable=["batch_stats"],
         rngs={"dropout": dropout},
-    )  # fmt: skip
+    )
     expected = serial_oe_loss(out.machine_logit, out.section_logit, *batch[1:], lambda_id=2.0)[0]
     _, loss = steps.train(state, batch[0], 3, *batch[1:], OneCycle(1e-3, 0.9))
     np.testing.assert_allclose(loss, expected, rtol=1e-5)
@@ -132,10 +135,12 @@ def test_rate_0_changes_statistics_only(rng):
 
 def test_initial_weights_replace_a_submodules(rng):
     plain = extractor_steps(Small(), columns, n_samples=40).create(jax.random.key(0))
-    given = {"BatchNorm_0": {
-        "params": {"scale": jnp.full(8, 3.0), "bias": jnp.zeros(8)},
-        "batch_stats": {"mean": jnp.ones(8), "var": jnp.ones(8)},
-    }}  # fmt: skip
+    given = {
+        "BatchNorm_0": {
+            "params": {"scale": jnp.full(8, 3.0), "bias": jnp.zeros(8)},
+            "batch_stats": {"mean": jnp.ones(8), "var": jnp.ones(8)},
+        }
+    }
     steps = extractor_steps(Small(), columns, n_samples=40, initial=given)
     state = steps.create(jax.random.key(0))
     assert (state.params["BatchNorm_0"]["scale"] == 3).all()

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jax_dns import termination
-from jax_dns.models.autoencoder import Autoencoder
+from jax_dns import preemption
+from jax_dns.generative.autoencoder import Autoencoder
 from jax_dns.training import checkpoints
 from jax_dns.training.epochs import Plan, from_cache
 from jax_dns.training.loop import fit, is_trained
@@ -41,8 +41,9 @@ def train(folder, *, signal_at=(), **options):
     return fit(
         lambda: STEPS.create(jax.random.key(0)),
         from_cache(signalling, [], plan, segment=40),
-        folder=folder, **options,
-    )  # fmt: skip
+        folder=folder,
+        **options,
+    )
 
 
 def losses(folder):
@@ -54,7 +55,7 @@ def losses(folder):
 def test_saved_at_its_step_and_gone_on_from_there(tmp_path, at):
     undisturbed = train(tmp_path / "a")
     handler = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(termination.Terminated) as error:
+    with pytest.raises(preemption.Terminated) as error:
         train(tmp_path / "b", signal_at=[at])
     assert error.value.code == 143
     assert signal.getsignal(signal.SIGTERM) is handler
@@ -67,7 +68,7 @@ def test_saved_at_its_step_and_gone_on_from_there(tmp_path, at):
 def test_every_step_terminated(tmp_path):
     undisturbed = train(tmp_path / "a")
     for at in range(12):
-        with pytest.raises(termination.Terminated):
+        with pytest.raises(preemption.Terminated):
             train(tmp_path / "b", signal_at=[at])
     jax.tree.map(np.testing.assert_array_equal, train(tmp_path / "b"), undisturbed)
     assert losses(tmp_path / "a") == losses(tmp_path / "b")
@@ -85,7 +86,7 @@ def test_what_is_damaged_is_trained_again(tmp_path, name, content):
     """With the best state kept, all three are needed; without one it starts over."""
     options = dict(validate=lambda state: float(state.step), keep="best", save_every=1)
     undisturbed = train(tmp_path / "a", **options)
-    with pytest.raises(termination.Terminated):
+    with pytest.raises(preemption.Terminated):
         train(tmp_path / "b", signal_at=[2], **options)
     (tmp_path / "b" / name).write_text(content)
     assert not is_trained(tmp_path / "b", keep="best") or name != "checkpoints/best/3/files.json"
@@ -95,10 +96,10 @@ def test_what_is_damaged_is_trained_again(tmp_path, name, content):
 
 
 def test_outside_a_training_it_ends_at_once():
-    with pytest.raises(termination.Terminated), termination.raised():
+    with pytest.raises(preemption.Terminated), preemption.raised():
         os.kill(os.getpid(), signal.SIGTERM)
         pytest.fail("went on")
-    with pytest.raises(termination.Terminated), termination.noted() as came:
+    with pytest.raises(preemption.Terminated), preemption.noted() as came:
         assert not came()
         os.kill(os.getpid(), signal.SIGTERM)
         assert came()

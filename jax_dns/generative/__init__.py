@@ -1,0 +1,1 @@
+"""a_G: generative anomaly scores, one file a component."""

@@ -1,0 +1,1 @@
+"""h: inlier models on discriminative features, one file a component."""

@@ -1,1 +1,0 @@
-"""Pure Flax (Linen) modules."""

@@ -1,0 +1,1 @@
+"""report.html: the results to look at and listen to."""

@@ -1,0 +1,198 @@
+"""report.html: what a finished workdir holds, brought together on one page."""
+
+from pathlib import Path
+
+from ml_collections import ConfigDict
+from tqdm import tqdm
+
+from jax_dns.errors import InputError
+from jax_dns.evaluation import plots, tables
+from jax_dns.files import write_text
+from jax_dns.fingerprints import recorded
+from jax_dns.pipeline.index import data_root
+from jax_dns.pipeline.select import (
+    Chosen,
+    chosen_settings,
+    fixed_cells,
+    method_rows,
+    selected_cells,
+    setting_rows,
+    shown,
+)
+from jax_dns.pipeline.smooth import READINGS, TITLES, Folders, MachineResults, RunResults
+from jax_dns.report import page, pictures
+from jax_dns.report.excerpts import excerpts, is_small
+from jax_dns.report.facts import NOTES, changed_fields, facts, mel_ticks
+from jax_dns.report.html_tables import Entry, Row, Table, by_machine, by_place
+
+REPORT = "report.html"
+
+
+def packages_lacking(config: ConfigDict) -> list[str]:
+    """Packages without which the run's report is left out."""
+    return page.missing_packages() if config.evaluation.report else []
+
+
+def add_report(config: ConfigDict, workdir: Path, folders: Folders, found: RunResults) -> str:
+    """Makes the run's report; returns a line on where it is, or why it was left out."""
+    if not config.evaluation.report:
+        return ""
+    lacking = packages_lacking(config)
+    if lacking:
+        lack = " and ".join(lacking)
+        return f"Left out, for lack of {lack} (pip install 'jax-dns[viz]'): {REPORT}\n"
+    try:
+        write_report(config, workdir, folders, found, out=workdir / REPORT)
+    except InputError as error:
+        return f"Left out: {REPORT} ({error})\n"
+    return f"Report, to look at and listen to: {workdir / REPORT}\n"
+
+
+def write_report(
+    config: ConfigDict,
+    workdir: Path,
+    folders: Folders,
+    found: RunResults,
+    *,
+    out: Path,
+    root: Path | None = None,
+) -> page.Report:
+    """Writes the page; tables are over all seeds, clips and pictures of the first.
+
+    Args:
+      config: of the run.
+      workdir: the run's.
+      folders: its machine types' folders.
+      found: every method in every setting.
+      out: file to write.
+      root: folder of recordings; None: the config's.
+
+    Returns:
+      What the page shows.
+
+    Raises:
+      InputError: the file can't be written.
+    """
+    seed, machines = next(iter(found.items()))
+    labelled = any(c.cells for one in machines.values() for c in one.candidates)
+    chosen = {reading: chosen_settings(config, found, reading) for reading in READINGS}
+    notes = dict.fromkeys(config.data.dev_sections, "development")
+    notes |= dict.fromkeys(config.data.eval_sections, "evaluation")
+    parts = []
+    for machine, one in tqdm(
+        machines.items(), desc="report", unit="machine", leave=False, disable=None
+    ):
+        part = _machine(config, workdir, folders[seed][machine], machine, one, len(machines), root)
+        details = [
+            by_place(caption, cells, notes)
+            for caption, cells in (
+                (
+                    "By section and domain, in the settings selected [%]",
+                    selected_cells(chosen["pooled"], machine),
+                ),
+                (
+                    "By section and domain, in fixed settings [%]",
+                    fixed_cells(config, found, machine),
+                ),
+            )
+            if any(seeds for cells in cells.values() for seeds in cells)
+        ]
+        parts.append(part._replace(details=details))
+    report = page.Report(
+        title=", ".join(machines) if len(machines) < 4 else f"{len(machines)} machine types",
+        facts=facts(config, workdir, list(found), list(machines)),
+        command=recorded(workdir, "versions").get("command", ""),
+        tiles=_tiles(chosen["pooled"]) if labelled else [],
+        tables=[
+            table
+            for reading in READINGS
+            for table in _tables(config, chosen[reading], reading)
+            if labelled
+        ],
+        machines=parts,
+        changed=changed_fields(config),
+        notes=NOTES,
+        detail_note=f"clips and pictures are those of seed {seed}" if len(found) > 1 else "",
+        colour_bar=pictures.colour_bar(),
+        mel_ticks=mel_ticks(config.ae.fmin, config.ae.fmax),
+    )
+    write_text(out, page.render(report))
+    return report
+
+
+def _machine(
+    config: ConfigDict,
+    workdir: Path,
+    folder: Path,
+    name: str,
+    found: MachineResults,
+    n_machines: int,
+    root: Path | None,
+) -> page.MachinePage:
+    """One machine type and seed: its pictures and clips."""
+    after, setting = shown(config, found, folder)
+    part = page.MachinePage(name, setting)
+    if (folder / "umap.png").is_file() and config.evaluation.figures:
+        umap = pictures.data_uri((folder / "umap.png").read_bytes(), "image/png")
+        part = part._replace(umap=umap)
+    if any(c.cells for c in found.candidates):
+        sections = {
+            "development": config.data.dev_sections,
+            "evaluation": config.data.eval_sections,
+        }
+        curve = plots.k_curve_figure(found.candidates, title="", sections=sections, pooled=True)
+        part = part._replace(k_curve=pictures.inline_svg(curve))
+    before = next((c for c in found.candidates if c.method == "AE"), None)
+    if before is None or after is None:
+        return part
+    clips = found.clips
+    scores = {"before": before.scores, f"after, {after.setting}": after.scores}
+    drawn = pictures.histograms(scores, clips.label, clips.domain)
+    return part._replace(
+        histograms=pictures.inline_svg(drawn),
+        **excerpts(
+            config,
+            found,
+            name,
+            scores=(before.scores, after.scores),
+            root=lambda: root or data_root(config, workdir),
+            lossless=is_small(config, n_machines),
+        )._asdict(),
+    )
+
+
+def _tables(config: ConfigDict, chosen: Chosen, reading: str) -> list[Table]:
+    """Table II and the settings selected."""
+    rows = _with_all(method_rows(chosen))
+    sections = ", ".join(map(str, config.data.eval_sections))
+    caption = f"Harmonic mean of AUC and pAUC [%], sections {sections}, {TITLES[reading]}"
+    settings = [
+        Row(method, [Entry(text) for text in texts])
+        for method, texts in setting_rows(chosen).items()
+    ]
+    head = ["Setting selected", *next(iter(chosen.values()))]
+    return [by_machine(caption, rows), Table(f"Settings, {TITLES[reading]}", head, settings)]
+
+
+def _tiles(chosen: Chosen) -> list[page.Tile]:
+    """All-hmean of each method, and how it compares with the autoencoder."""
+    rows = _with_all(method_rows(chosen))
+    values = {name: row[tables.ALL] for name, row in rows.items() if tables.ALL in row}
+    tiles = []
+    for name, seeds in values.items():
+        note = ""
+        if name != "AE" and "AE" in values:
+            differences = [100 * (x - y) for x, y in zip(seeds, values["AE"])]
+            note = f"{sum(differences) / len(differences):+.2f} points against AE".replace("-", "−")
+        tiles.append(page.Tile(name, tables.percent(seeds), note))
+    return tiles
+
+
+def _with_all(rows: dict[str, dict[str, list[float]]]) -> dict[str, dict[str, list[float]]]:
+    """Methods in the tables' order, with All-hmean where they have every machine type."""
+    machines = {machine for row in rows.values() for machine in row}
+    return {
+        name: tables.with_all_hmean(rows[name]) if len(rows[name]) == len(machines) else rows[name]
+        for name in tables.METHODS
+        if name in rows
+    }

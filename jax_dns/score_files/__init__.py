@@ -1,0 +1,1 @@
+"""Other systems' scores and features: read, join, select K, evaluate, write."""

@@ -1,0 +1,1 @@
+"""The fast path of Eq. 7 on one device."""

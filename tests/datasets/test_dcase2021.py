@@ -1,0 +1,83 @@
+"""What the data set consists of, and what of it is there."""
+
+import pytest
+
+from jax_dns.datasets.dcase2021 import PARTS, find_items, look_again
+from jax_dns.errors import InputError, UsageError
+from jax_dns.files import write_json
+
+DEV = PARTS["dev"]
+
+
+def find(zenodo, root, part=DEV, machines=()):
+    root.mkdir(exist_ok=True)
+    return find_items(root, part, machines=machines, base_url=zenodo.url, client=zenodo.client)
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "machine"),
+    [
+        ("dev", "dev_data_ToyCar.zip", "ToyCar"),
+        ("dev", "eval_data_ToyCar_train.zip", None),
+        ("dev", "dev_data_ToyCar.zip.md5", None),
+        ("eval_train", "eval_data_fan_train.zip", "fan"),
+        ("eval_train", "eval_data_fan_test.zip", None),
+        ("eval_test", "eval_data_fan_test.zip", "fan"),
+        ("ground_truth", "dev_data_fan.zip", None),
+    ],
+)
+def test_machine_of_a_file(part, key, machine):
+    assert PARTS[part].machine(key) == machine
+
+
+def test_nothing_is_done_at_first(zenodo, tmp_path):
+    items = find(zenodo, tmp_path / "root")
+    assert items and not any(item.done or item.unpacked for item in items)
+    assert {DEV.machine(item.file.key) for item in items} >= {"fan"}
+
+
+def finish(root, items):
+    for number, item in enumerate(items):
+        (root / f"{number}.wav").write_bytes(b"12")
+        unpacked = {f"{number}.wav": 2}
+        write_json(item.marker, {"checksum": item.file.checksum, "unpacked": unpacked})
+
+
+def test_done_is_what_is_there_in_size_and_asks_for_nothing(zenodo, tmp_path):
+    root = tmp_path / "root"
+    items = find(zenodo, root)
+    finish(root, items)
+    assert all(item.done for item in look_again(root, items))
+    zenodo.asked()
+    assert all(item.done for item in find(zenodo, root)) and zenodo.asked() == []
+    (root / "0.wav").write_bytes(b"1")
+    assert [item.done for item in look_again(root, items)] == [False] + [True] * (len(items) - 1)
+    find(zenodo, root)
+    assert zenodo.asked() and any("missing or out of date" in text for text in zenodo.said)
+
+
+def test_another_checksum_is_not_done(zenodo, tmp_path):
+    root = tmp_path / "root"
+    items = find(zenodo, root)
+    finish(root, items)
+    write_json(items[0].marker, {"checksum": "md5:0", "unpacked": {"0.wav": 2}})
+    assert not look_again(root, items)[0].done
+
+
+def test_a_damaged_marker_is_none(zenodo, tmp_path):
+    root = tmp_path / "root"
+    items = find(zenodo, root)
+    finish(root, items)
+    items[0].marker.write_text('{"checksum": ')
+    assert not look_again(root, items)[0].done
+
+
+def test_a_machine_that_is_not_there(zenodo, tmp_path):
+    with pytest.raises(UsageError, match=r"'bearing' is not in record 4562016, which has .*fan"):
+        find(zenodo, tmp_path / "root", machines=("bearing",))
+
+
+def test_a_record_of_other_things(zenodo, tmp_path):
+    part = DEV._replace(zips="other_<machine>.zip")
+    with pytest.raises(InputError, match=r"expected other_<machine>\.zip"):
+        find(zenodo, tmp_path / "root", part)

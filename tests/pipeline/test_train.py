@@ -1,0 +1,52 @@
+"""Training on the device and together ends where training from the cache, one by one, does."""
+
+import json
+
+import pytest
+
+from jax_dns.errors import InputError
+from jax_dns.pipeline import run
+from jax_dns.pipeline import train as training
+
+
+def log(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def on_device(factory, tmp_path_factory):
+    from pipeline.conftest import small
+
+    config = small(factory)
+    config.data.on_device = config.ae.together = "yes"
+    workdir = tmp_path_factory.mktemp("on_device")
+    run(config, workdir, ("index", "train_ae", "train_extractor"))
+    return config, workdir
+
+
+@pytest.mark.parametrize("part", ["ae", "extractor"])
+def test_losses_are_those_of_the_plain_path(finished, on_device, part):
+    for machine in ("fan", "valve"):
+        one, other = (log(w / machine / part) for w in (finished, on_device[1]))
+        assert [r["step"] for r in one] == [r["step"] for r in other]
+        for a, b in zip(one, other):
+            assert b["loss"] == pytest.approx(a["loss"], rel=2e-3)
+
+
+def test_what_was_trained_together_is_not_trained_again(on_device, monkeypatch):
+    config, workdir = on_device
+
+    def fail(*_, **__):
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(training, "train_together", fail)
+    monkeypatch.setattr(training, "train_autoencoder", fail)
+    run(config, workdir, ("index", "train_ae"))
+    config.ae.together = config.data.on_device = "no"
+    run(config, workdir, ("index", "train_ae"))
+
+
+def test_a_batch_that_the_devices_cannot_share_is_said(small_config, monkeypatch):
+    monkeypatch.setattr("jax.devices", lambda: [None] * 3)
+    with pytest.raises(InputError, match="batch_size: 4, expected a multiple of the 3 devices"):
+        training.make_feed(small_config, {})

@@ -1,0 +1,140 @@
+"""The selection against the readable path, and how a problem is taken apart."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+from smoothing_oracle import agree, check, plain
+
+from jax_dns import smooth, smooth_grid, smooth_queries
+from jax_dns.smoothing import api, streaming, validation
+from jax_dns.smoothing.engine.grouped import block_rows, partition_by_group
+
+
+def problem(rng, n, d=16):
+    centres = rng.normal(size=(10, d))
+    features = centres[rng.integers(0, 10, n)] + 0.5 * rng.normal(size=(n, d))
+    return rng.normal(size=n).astype(np.float32), features.astype(np.float32)
+
+
+@pytest.mark.parametrize("n", [2_111, 20_000])
+def test_equals_the_plain_path(rng, n):
+    scores, features = problem(rng, n)
+    ks = (1, 2, 30, 700, 1_500)
+    got = smooth_grid(scores, features, ks)
+    agree(got, plain(scores, features, ks))
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+def test_equals_the_plain_path_in_groups_and_pools(rng, metric):
+    scores, features = problem(rng, 3_000)
+    groups, pool = rng.integers(-3, 4, 3_000), rng.random(3_000) < 0.7
+    options = dict(groups=groups, pool=pool, metric=metric)
+    got = smooth(scores, features, 130, **options)
+    agree(got, plain(scores, features, (130,), **options)[0])
+    traced = jax.jit(lambda g, p: smooth(scores, features, 130, groups=g, pool=p, metric=metric))
+    agree(traced(groups.astype(np.int32), pool), got)
+
+
+def test_duplicates_of_a_query_are_shared_equally():
+    """Of 500 equal items, each takes the others' mean for any K."""
+    scores = np.arange(1_000, dtype=np.float32)
+    features = np.repeat(np.eye(2, dtype=np.float32), 500, axis=0)
+    got = smooth(scores, features, 100)
+    others = (scores[:500].sum() - scores[:500]) / 499
+    np.testing.assert_allclose(got[:500], (scores[:500] + 99 * others) / 100, rtol=1e-5)
+
+
+def test_meetings_hold_each_query_once_and_only_its_pool(rng):
+    groups, pool = rng.integers(0, 5, 300), rng.random(300) < 0.5
+    meetings = partition_by_group(groups, pool, groups, own=True)
+    assert len(meetings) == 5
+    assert sorted(np.concatenate([m.queries for m in meetings])) == list(range(300))
+    for meeting in meetings:
+        (group,) = set(groups[meeting.queries])
+        assert set(meeting.rows) == set(np.flatnonzero(pool & (groups == group)))
+        for query, own in zip(meeting.queries, meeting.own):
+            assert meeting.rows[own] == query if pool[query] else own == -1
+
+
+def test_gradients_and_maps_pass_through(rng):
+    scores, features = problem(rng, 600)
+    gradient = jax.grad(lambda s: smooth(s, jnp.asarray(features), 40)[7])(jnp.asarray(scores))
+    np.testing.assert_allclose(gradient.sum(), 1, rtol=1e-5)
+    assert (np.asarray(gradient) > 0).sum() == 40
+    batch = np.stack([features, features[::-1]])
+    mapped = jax.vmap(lambda f: smooth(jnp.asarray(scores), f, 40))(batch)
+    np.testing.assert_allclose(mapped[0], smooth(scores, features, 40), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["NVIDIA H200", "TPU v4", "TPU v5 lite"])
+def test_blocks_take_a_sixteenth_of_a_device_or_stay_on_the_chip(kind):
+    for memory in (2**34, 2**37):
+        for columns in (10_048, 120_000, 1_003_904, 20_000_000):
+            rows = block_rows(columns, kind=kind, memory=memory)
+            assert rows == 8 or 4 * rows * columns <= memory / 16
+            if kind == "TPU v5 lite" and columns < 130_000:
+                assert 128 <= rows <= 2**24 / columns
+
+
+def test_few_programs_for_many_sizes():
+    """Groups of any size are padded to four sizes an octave."""
+    from jax_dns.smoothing.engine.grouped import bucket
+
+    sizes = {bucket(n) for n in range(1_000, 8_001)}
+    assert len(sizes) <= 14
+    assert all(n <= bucket(n) <= 1.25 * n for n in range(4, 3_000))
+
+
+def test_queries_meet_a_history(rng):
+    scores, features = problem(rng, 2_000)
+    new_scores, new = problem(rng, 50)
+    got = smooth_queries(new_scores, new, scores, features, 300)
+    distances = ((new[:, None].astype(float) - features[None]) ** 2).sum(2)
+    nearest = scores[np.argsort(distances, axis=1)[:, :299]]
+    agree(got, (new_scores + nearest.sum(1)) / 300)
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+def test_a_history_in_a_file_is_read_in_chunks(rng, tmp_path, monkeypatch, metric):
+    scores, features = problem(rng, 2_000)
+    new_scores, new = problem(rng, 50)
+    groups, new_groups = rng.integers(0, 2, 2_000), rng.integers(0, 2, 50)
+    options = dict(groups=groups, query_groups=new_groups, pool=rng.random(2_000) < 0.8)
+    options |= dict(metric=metric)
+    expected = smooth_queries(new_scores, new, scores, features, 100, **options)
+    file = np.memmap(tmp_path / "features", np.float32, "w+", shape=features.shape)
+    file[:] = features
+    agree(smooth_queries(new_scores, new, scores, file, 100, **options), expected)
+    monkeypatch.setattr(validation, "streams", lambda features: True)
+    monkeypatch.setattr(streaming, "CHUNK_BYTES", 4 * 16 * 300)
+    agree(smooth_queries(new_scores, new, scores, file, 100, **options), expected)
+    file[1_999, 3] = np.nan
+    with pytest.raises(ValueError, match="features: row 1999 holds nan"):
+        smooth_queries(new_scores, new, scores, file, 100, **options)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    features=npst.arrays(np.float32, (37, 2), elements=st.sampled_from([-1.0, 0.0, 0.5, 2.0])),
+    scale=st.sampled_from([1e-3, 1.0, 1e4]),
+    k=st.sampled_from([2, 3, 11, 30, 37]),
+)
+def test_duplicates_ties_and_scales_by_selection(features, scale, k):
+    scores = np.random.default_rng(k).normal(size=37)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(api, "sorting_is_faster", lambda n, k: False)
+        features = features * np.float32(scale)
+        check(smooth(scores, features, k), scores, features, k)
+        check(smooth(scores, features + features[3], k), scores, features + features[3], k)
+
+
+def test_selection_in_the_sense_of_exact(rng):
+    scores, features = problem(rng, 700)
+    groups, pool = rng.integers(0, 2, 700), rng.random(700) < 0.8
+    for k in (2, 100, 250):
+        got = smooth(scores, 1e3 * features, k, groups=groups, pool=pool)
+        check(got, scores, 1e3 * features, k, groups, pool)

@@ -1,0 +1,190 @@
+"""Eq. 7 against a double loop in float64, in the sense of exactness that the README defines.
+
+Neighbours may differ only where their squared distances are within
+2e-6 (||x_i||^2 + max_j ||x_j||^2) of the K-th, norms taken after the mean is subtracted.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+from smoothing_oracle import check
+
+from jax_dns import smooth, smooth_grid, smooth_queries
+
+
+def problem(rng, n=120, d=8, scale=1.0):
+    return rng.normal(size=n), (scale * rng.normal(size=(n, d))).astype(np.float32)
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+@pytest.mark.parametrize("k", [1, 2, 5, 20])
+def test_equals_the_double_loop(rng, k, metric):
+    scores, features = problem(rng)
+    groups, pool = rng.integers(0, 3, 120), rng.random(120) < 0.7
+    got = smooth(scores, features, k, groups=groups, pool=pool, metric=metric)
+    check(got, scores, features, k, groups, pool, metric)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1e-1, 1e2, 1e4])
+@pytest.mark.parametrize("offset", [0.0, 1.0])
+def test_any_order_of_magnitude_and_far_from_the_origin(rng, scale, offset):
+    scores, features = problem(rng, scale=scale)
+    features += np.float32(100 * offset * scale)
+    check(smooth(scores, features, 7), scores, features, 7)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    features=npst.arrays(np.float32, (17, 2), elements=st.sampled_from([-1.0, 0.0, 0.5, 2.0])),
+    scores=npst.arrays(np.float64, 17, elements=st.floats(-1e3, 1e3)),
+    k=st.integers(1, 17),
+    block_size=st.sampled_from([1, 4, 17, 40, None]),
+)
+def test_duplicates_and_ties(features, scores, k, block_size):
+    got = smooth(scores, features, k, block_size=block_size)
+    check(got, scores, features, k)
+    np.testing.assert_array_equal(got, smooth(scores, features, k, block_size=block_size))
+
+
+@settings(max_examples=30, deadline=None)
+@given(data=st.data())
+def test_groups_and_pools_of_any_shape(data):
+    groups = data.draw(npst.arrays(np.int32, 23, elements=st.integers(-2, 2)))
+    pool = data.draw(npst.arrays(bool, 23))
+    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
+    scores, features = problem(rng, 23, 3)
+    candidates = pool[None] & (groups[:, None] == groups[None]) & ~np.eye(23, dtype=bool)
+    largest = 1 + candidates.sum(1).min()
+    check(
+        smooth(scores, features, int(largest), groups=groups, pool=pool),
+        scores,
+        features,
+        largest,
+        groups,
+        pool,
+    )
+    with pytest.raises(ValueError, match=f"k: {largest + 1}, expected at most {largest}"):
+        smooth(scores, features, int(largest) + 1, groups=groups, pool=pool)
+
+
+def test_k_1_is_the_identity_even_with_an_empty_pool(rng):
+    scores, features = problem(rng)
+    got = smooth(scores, features, 1, pool=np.zeros(120, bool))
+    np.testing.assert_array_equal(got, scores.astype(np.float32))
+
+
+def test_k_of_everything_is_the_mean(rng):
+    scores, features = problem(rng)
+    np.testing.assert_allclose(smooth(scores, features, 120), scores.mean(), atol=1e-6)
+
+
+def test_the_item_itself_is_left_out_by_number(rng):
+    """Of two equal features each has the other as its nearest, not itself."""
+    scores = np.asarray([1.0, 5.0, 100.0])
+    features = np.asarray([[0.0, 0.0], [0.0, 0.0], [9.0, 9.0]], np.float32)
+    np.testing.assert_allclose(smooth(scores, features, 2)[:2], [3.0, 3.0])
+
+
+def test_items_outside_the_pool_are_smoothed_and_are_no_neighbours():
+    scores = np.asarray([1.0, 2.0, 50.0])
+    features = np.asarray([[0.0], [1.0], [0.1]], np.float32)
+    got = smooth(scores, features, 2, pool=np.asarray([True, True, False]))
+    np.testing.assert_allclose(got, [1.5, 1.5, 25.5])
+
+
+def test_grid_is_each_k_in_the_order_given(rng):
+    scores, features = problem(rng)
+    ks = (16, 1, 3, 64, 3)
+    grid = smooth_grid(scores, features, ks)
+    assert grid.shape == (5, 120)
+    for k, row in zip(ks, grid):
+        np.testing.assert_allclose(row, smooth(scores, features, k), rtol=1e-5, atol=1e-6)
+
+
+def test_queries_against_a_history(rng):
+    scores, features = problem(rng)
+    query_scores, query_features = problem(rng, 31)
+    groups, query_groups = rng.integers(0, 2, 120), rng.integers(0, 2, 31)
+    pool = rng.random(120) < 0.6
+    got = smooth_queries(
+        query_scores,
+        query_features,
+        scores,
+        features,
+        9,
+        query_groups=query_groups,
+        groups=groups,
+        pool=pool,
+    )
+    queries = (query_scores, query_features, query_groups)
+    check(got, scores, features, 9, groups, pool, queries=queries)
+
+
+def test_a_query_equal_to_a_row_has_that_row_as_a_candidate():
+    got = smooth_queries(
+        np.asarray([1.0]),
+        np.ones((1, 2), np.float32),
+        np.asarray([3.0, 9.0]),
+        np.asarray([[1.0, 1.0], [5.0, 5.0]], np.float32),
+        2,
+    )
+    np.testing.assert_allclose(got, [2.0])
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_numpy_in_numpy_out_in_the_type_of_scores(rng, dtype):
+    scores, features = problem(rng)
+    got = smooth(scores.astype(dtype), features, 3)
+    assert isinstance(got, np.ndarray) and got.dtype == dtype
+
+
+def test_jax_in_jax_out(rng):
+    scores, features = problem(rng)
+    got = smooth(jnp.asarray(scores), features, 3)
+    assert isinstance(got, jax.Array) and got.dtype == jnp.float32
+    np.testing.assert_allclose(got, smooth(scores, features, 3), rtol=1e-5)
+
+
+def test_under_jit_and_vmap(rng):
+    scores, features = problem(rng, 40)
+    pool = rng.random(40) < 0.8
+    expected = smooth(scores.astype(np.float32), features, 4, pool=pool)
+    jitted = jax.jit(lambda s, f, p: smooth(s, f, 4, pool=p))
+    np.testing.assert_allclose(jitted(jnp.asarray(scores), features, pool), expected, rtol=1e-5)
+    batch = jnp.stack([jnp.asarray(scores), 2 * jnp.asarray(scores)])
+    mapped = jax.vmap(lambda s: smooth(s, features, 4, pool=pool))(batch)
+    np.testing.assert_allclose(mapped, np.stack([expected, 2 * expected]), rtol=1e-5)
+
+
+def test_gradients_flow_to_the_scores(rng):
+    scores, features = problem(rng, 20)
+    jacobian = jax.jacobian(lambda s: smooth(s, features, 5))(jnp.asarray(scores))
+    np.testing.assert_allclose(jacobian.sum(1), 1.0, rtol=1e-5)
+    assert (np.asarray(jacobian) > 0).sum(1).tolist() == [5] * 20
+
+
+def test_no_block_is_larger_than_asked_for(rng):
+    """The N x N matrix never exists: 30,000 items in blocks of 16 need 2 MB, not 3.6 GB."""
+    from jax_dns.smoothing.api import smooth_blocks
+
+    n = 30_000
+    shapes = [(n,), (n, 4), (n,), (n,), (n,), (n, 4), (n,), (n,)]
+    types = [jnp.float32, jnp.float32, jnp.int32, bool, jnp.float32, jnp.float32, jnp.int32]
+    args = [jax.ShapeDtypeStruct(s, t) for s, t in zip(shapes, [*types, jnp.int32])]
+    compiled = smooth_blocks.lower(*args, ks=(8,), metric="euclidean", block=16).compile()
+    assert compiled.memory_analysis().temp_size_in_bytes < 40e6
+
+
+def test_real_features(shared):
+    """The MIMII fan features: scores by one feature, neighbours by all the others."""
+    with np.load(shared / "mimii_fan_features.npz") as file:
+        rows = np.random.default_rng(0).choice(len(file["X"]), 400, replace=False)
+        features, product = file["X"][rows].astype(np.float32), file["product"][rows]
+    groups = np.unique(product, return_inverse=True)[1]
+    scores = features[:, 0].astype(np.float64)
+    features = (features - features.mean(0)) / (features.std(0) + 1e-6)
+    check(smooth(scores, features, 30, groups=groups), scores, features, 30, groups)

@@ -1,0 +1,94 @@
+"""What smoothing refuses: the argument, the value and the limit are named."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jax_dns import smooth, smooth_grid, smooth_queries
+from jax_dns.smoothing.validation import candidate_counts
+
+SCORES = np.arange(6.0)
+FEATURES = np.arange(12.0, dtype=np.float32).reshape(6, 2)
+
+
+def nan_at(array, row):
+    array = array.copy()
+    array[row] = np.nan
+    return array
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (dict(k=0), "k: 0, expected a whole number of at least 1"),
+        (dict(k=2.0), "k: 2.0, expected a whole number"),
+        (dict(k=True), "k: True, expected a whole number"),
+        (dict(k=7), "k: 7, expected at most 6: item 0 has 5 candidates"),
+        (dict(scores=SCORES[:5]), r"features: shape \[6, 2\].*expected 5 rows as scores has"),
+        (dict(scores=SCORES[:, None]), r"scores: shape \[6, 1\].*expected 1 dimension"),
+        (dict(scores=np.arange(6)), "scores: shape .* of int64, expected .* floating"),
+        (dict(features=FEATURES[:, 0]), "features: .* expected 2 dimensions"),
+        (dict(features=FEATURES[:, :0]), "features: .* at least one row and one column"),
+        (dict(scores=nan_at(SCORES, 4)), "scores: row 4 holds nan"),
+        (dict(features=nan_at(FEATURES, 3)), "features: row 3 holds nan"),
+        (dict(features=FEATURES.astype(float) * 1e300), "features: row 0 holds inf"),
+        (dict(metric="l1"), "metric: 'l1', expected one of euclidean, cosine"),
+        (
+            dict(features=FEATURES * (np.arange(6) != 2)[:, None], metric="cosine"),
+            "features: row 2 is zero",
+        ),
+        (dict(groups=np.zeros(5, int)), r"groups: shape \[5\].*expected \[6\] integers"),
+        (dict(groups=np.zeros(6)), "groups: .* of float64, expected"),
+        (dict(groups=np.full(6, 2**40)), "groups: holds values beyond 32 bits"),
+        (dict(pool=np.ones(6, int)), r"pool: .* expected \[6\] booleans"),
+        (dict(pool=np.arange(6) < 1), "k: 2, expected at most 1: item 0 has 0 candidates"),
+    ],
+)
+def test_bad_arguments(change, message):
+    arguments = dict(scores=SCORES, features=FEATURES, k=2) | change
+    with pytest.raises(ValueError, match=message) as error:
+        smooth(**arguments)
+    assert "\n" not in str(error.value)
+
+
+def test_a_zero_row_is_an_error_under_cosine_only():
+    features = FEATURES - FEATURES[2]
+    assert np.isfinite(smooth(SCORES, features, 2)).all()
+
+
+def test_grid_without_ks():
+    with pytest.raises(ValueError, match="ks: empty"):
+        smooth_grid(SCORES, FEATURES, ())
+
+
+def test_bad_queries():
+    with pytest.raises(ValueError, match=r"query_features: .*expected 2 columns"):
+        smooth_queries(SCORES, np.ones((6, 3), np.float32), SCORES, FEATURES, 2)
+    with pytest.raises(ValueError, match="query_scores: row 1 holds nan"):
+        smooth_queries(nan_at(SCORES, 1), FEATURES, SCORES, FEATURES, 2)
+    with pytest.raises(ValueError, match="k: 2, expected at most 1: item 3 has 0 candidates"):
+        smooth_queries(
+            SCORES,
+            FEATURES,
+            SCORES,
+            FEATURES,
+            2,
+            query_groups=np.asarray([0, 0, 0, 9, 0, 0]),
+            groups=np.zeros(6, int),
+        )
+
+
+def test_under_jit_shapes_are_checked_and_values_are_not():
+    jitted = jax.jit(smooth, static_argnums=2)
+    with pytest.raises(ValueError, match="expected 5 rows"):
+        jitted(jnp.asarray(SCORES[:5]), FEATURES, 2)
+    assert np.isnan(jitted(jnp.asarray(nan_at(SCORES, 4)), FEATURES, 6)).all()
+    with pytest.raises(ValueError, match="k: 7, expected at most 6"):
+        jitted(jnp.asarray(SCORES), FEATURES, 7)
+
+
+def test_candidates_are_counted():
+    groups, pool = np.asarray([0, 0, 5, 5, 5]), np.asarray([True, False, True, True, False])
+    assert candidate_counts(groups, pool, groups, pool).tolist() == [0, 1, 1, 1, 2]
+    assert candidate_counts(groups, pool, np.asarray([5, 7, 0]), None).tolist() == [2, 0, 1]
