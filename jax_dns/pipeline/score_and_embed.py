@@ -14,8 +14,8 @@ from jaxtyping import Array, Float, Int
 from tqdm import tqdm
 
 from jax_dns.data.audio_cache import AudioStore
-from jax_dns.data.prefetch import read_ahead
 from jax_dns.data.crops import read_segments, segment_table
+from jax_dns.data.prefetch import read_ahead
 
 AHEAD = 4  # batches cut before their turn
 THREADS = 2  # that cut them

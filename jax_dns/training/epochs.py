@@ -13,9 +13,9 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Int
 
+from jax_dns.data.crops import read_segments
 from jax_dns.data.device_cache import DeviceCache, DeviceRecordings, Recording, crop
 from jax_dns.data.prefetch import read_ahead
-from jax_dns.data.crops import read_segments
 from jax_dns.training.steps import TrainState
 
 AHEAD = 2  # batches read before their turn, and steps in flight before the host waits for a loss

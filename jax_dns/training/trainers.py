@@ -9,8 +9,8 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jax_dns.data.clips import Clip
-from jax_dns.data.device_cache import DeviceCache, Recording
 from jax_dns.data.crops import crop_starts, read_segments
+from jax_dns.data.device_cache import DeviceCache, Recording
 from jax_dns.data.sampler import Split, draw, steps_per_epoch
 from jax_dns.errors import InputError
 from jax_dns.training.epochs import Epoch, Plan, from_cache, on_device

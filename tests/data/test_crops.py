@@ -5,10 +5,10 @@ import pytest
 from conftest import write_clip
 from hypothesis import given
 from hypothesis import strategies as st
-from jax_dns.data.crops import count_segments, crop_starts, read_segments, segment_table
 
 from jax_dns.data.audio_cache import AudioStore, open_store
 from jax_dns.data.clips import Clip
+from jax_dns.data.crops import count_segments, crop_starts, read_segments, segment_table
 
 
 def store_of(*recordings):

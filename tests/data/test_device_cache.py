@@ -3,9 +3,9 @@
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jax_dns.data.crops import crop_starts, read_segments
 
 from jax_dns.data.audio_cache import AudioStore
+from jax_dns.data.crops import crop_starts, read_segments
 from jax_dns.data.device_cache import bytes_needed, crop, fits, upload
 
 

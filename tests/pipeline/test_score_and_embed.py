@@ -4,9 +4,9 @@ import threading
 
 import numpy as np
 import pytest
-from jax_dns.data.crops import read_segments
 
 from jax_dns.data.audio_cache import AudioStore
+from jax_dns.data.crops import read_segments
 from jax_dns.pipeline import score_and_embed as embedding
 from jax_dns.pipeline.score_and_embed import score_and_embed
 
