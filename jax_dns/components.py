@@ -1,177 +1,228 @@
-"""Both networks as a config describes them, compiled once for all machine types and seeds."""
+"""The switchboard: one dict for each kind of component, and `build`.
 
+A component is a value made of functions (see `types`); a factory makes it from its config section's
+fields. A config names one of the factories below, or a stranger's by import path:
+
+    config.generative.name = "my_package.my_module:my_scorer"
+
+What the factories return, and how to write one, is in configs/README.md.
+"""
+
+import ast
 import functools
 import hashlib
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import jax
-import jax.numpy as jnp
-from jaxtyping import Array
-from ml_collections import ConfigDict, FrozenConfigDict
+from ml_collections import ConfigDict
 
-from jax_dns.discriminative.serial_oe import Extractor
+from jax_dns.config import COMMON_FIELDS, DEFAULTS
+from jax_dns.discriminative.serial_oe import serial_oe
 from jax_dns.errors import InputError
-from jax_dns.features import decibel, mel_spectrogram, stack_frames
-from jax_dns.fingerprints import fingerprint, without
-from jax_dns.generative.autoencoder import Autoencoder
-from jax_dns.generative.generative import Scorer, autoencoder_score
-from jax_dns.training.steps import (
-    AutoencoderSteps,
-    ExtractorSteps,
-    autoencoder_steps,
-    extractor_steps,
+from jax_dns.fingerprints import fingerprint
+from jax_dns.generative.autoencoder import autoencoder
+from jax_dns.inlier.gmm import gmm
+from jax_dns.smoothing.rules import uniform
+from jax_dns.types import (
+    Component,
+    Facts,
+    Factory,
+    FittedModel,
+    GradientModel,
+    InlierModel,
+    SmoothingRule,
 )
 
-
-class Generative(NamedTuple):
-    """f_G's training and a_G."""
-
-    steps: AutoencoderSteps
-    score: Scorer
-
-
-# Fields of a training that don't change what it ends with.
-BOOKKEEPING = ("validate_every", "save_every", "embed_batch_size", "together")
-
-
-def network_settings(config: ConfigDict, part: ConfigDict) -> str:
-    """Fingerprint of what a network is and hears, apart from the recordings."""
-    d = config.data
-    heard = [d.sample_rate, d.channel, d.standardise, d.segment, d.train_fraction]
-    aside = BOOKKEEPING if part.keep == "last" else BOOKKEEPING[1:]
-    return fingerprint(without(part, *aside), heard)
+GENERATIVE: dict[str, Factory] = {"autoencoder": autoencoder}
+DISCRIMINATIVE: dict[str, Factory] = {"serial_oe": serial_oe}
+INLIER: dict[str, Factory] = {"gmm": gmm}
+SMOOTHING: dict[str, Factory] = {"uniform": uniform}
+COMPONENTS: dict[str, dict[str, Factory]] = {
+    "generative": GENERATIVE,
+    "discriminative": DISCRIMINATIVE,
+    "inlier": INLIER,
+    "smoothing": SMOOTHING,
+}
+EXPECTED = {
+    "generative": (GradientModel, FittedModel),
+    "discriminative": (GradientModel, FittedModel),
+    "inlier": (InlierModel,),
+    "smoothing": (SmoothingRule,),
+}
 
 
-def weights_digest(config: ConfigDict) -> str:
-    """Digest of the file of first weights; empty where there is none."""
-    path = Path(config.extractor.initial_weights)
-    if not config.extractor.initial_weights:
-        return ""
-    if not path.is_file():
-        raise InputError(f"extractor.initial_weights: no such file {str(path)!r}")
-    return hashlib.blake2b(path.read_bytes(), digest_size=12).hexdigest()
+def resolve(name: str, known: Mapping[str, Any], field: str) -> Any:
+    """Finds a factory by its name or import path.
 
+    Args:
+      name: a key of `known`, or "package.module:function".
+      known: the project's own.
+      field: the config field, for messages.
 
-def trace(config: ConfigDict) -> None:
-    """Runs both networks on shapes alone: settings that don't fit fail here, in seconds.
+    Returns:
+      The factory.
 
     Raises:
-      InputError: names the part of the config, and gives the reason of JAX or Flax.
+      InputError: no such name, module or function.
     """
-    makers = {
-        "ae": lambda: autoencoder(config).steps.create,
-        "extractor": lambda: extractor(config, n_sections=2).create,
-    }
-    for part, make in makers.items():
-        try:
-            jax.eval_shape(make(), jax.random.key(0))
-        except InputError:
-            raise
-        except (ArithmeticError, MemoryError, TypeError, ValueError) as error:
-            reason = " ".join(str(error).split())[:300]
-            raise InputError(f"config.{part}: gives no network ({reason})") from error
+    if name in known:
+        return known[name]
+    module, colon, function = name.partition(":")
+    if not colon:
+        raise InputError(
+            f"{field}: {name!r}, expected one of {', '.join(known)}, or package.module:function"
+        )
+    try:
+        return getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InputError(f"{field}: {name!r} can't be imported ({error})") from error
 
 
-def segment_samples(config: ConfigDict) -> int:
-    """Length of a segment, samples."""
-    return round(config.data.segment * config.data.sample_rate)
+def use_factories(config: ConfigDict, factories: Mapping[str, Factory]) -> ConfigDict:
+    """Names factories that the caller gave in a copy of the config.
 
+    They are known by "module:function" for the rest of the process; a later process imports them.
 
-def hop_samples(config: ConfigDict) -> int:
-    """Distance between test segments, samples."""
-    return round(config.data.hop * config.data.sample_rate)
+    Args:
+      config: of the run.
+      factories: kind -> factory.
 
-
-def autoencoder(config: ConfigDict) -> Generative:
-    """The generative side."""
-    return _autoencoder(
-        FrozenConfigDict(config.ae), config.data.sample_rate, segment_samples(config)
-    )
-
-
-def extractor(config: ConfigDict, *, n_sections: int, trained: bool = False) -> ExtractorSteps:
-    """The discriminative side, with as many product IDs as the machine type has sections.
-
-    `trained`: its parameters come from a checkpoint, and a file of first weights isn't read.
+    Raises:
+      InputError: an unknown kind.
     """
-    part = config.extractor.copy_and_resolve_references()
-    if trained:
-        part.initial_weights = ""
-    return _extractor(
-        FrozenConfigDict(part),
-        config.data.sample_rate,
-        segment_samples(config),
-        n_sections,
+    config = config.copy_and_resolve_references()
+    for kind, factory in factories.items():
+        if kind not in COMPONENTS:
+            raise InputError(f"components: {kind!r}, expected some of {', '.join(COMPONENTS)}")
+        name = f"{factory.__module__}:{factory.__qualname__}"
+        COMPONENTS[kind][name] = factory
+        config[kind].name = name
+    return config
+
+
+def factory_of(config: ConfigDict, kind: str) -> Factory:
+    """Returns the factory that a config names."""
+    return resolve(config[kind].name, COMPONENTS[kind], f"{kind}.name")
+
+
+def fields_of(config: ConfigDict, kind: str, factory: Factory) -> dict[str, Any]:
+    """Picks the fields of a config section that its component takes.
+
+    Fields that all components of the kind share are left out. So are those that the default
+    component has and this one doesn't, unless their values were changed.
+
+    Raises:
+      InputError: a field that the component doesn't take; lists those that it does.
+    """
+    parameters = inspect.signature(factory).parameters.values()
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    known = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+    fields, defaults = {}, DEFAULTS[kind]
+    for name, value in config[kind].items():
+        if name in COMMON_FIELDS[kind]:
+            continue
+        if name in known or takes_any:
+            fields[name] = value
+        elif name not in defaults or value != defaults[name]:
+            raise InputError(
+                f"{kind}.{name}: {config[kind].name} takes no such field, "
+                f"expected some of {', '.join(known) or 'none'}"
+            )
+    return fields
+
+
+def build(
+    config: ConfigDict,
+    kind: str,
+    facts: Facts,
+    *,
+    trained: bool = False,
+) -> Any:
+    """Makes a component from its section of the config.
+
+    Args:
+      config: of the run.
+      kind: a key of COMPONENTS.
+      facts: of the data.
+      trained: its weights come from a checkpoint, so a file of first weights isn't read.
+
+    Returns:
+      The component; the same one for equal arguments, so that it is compiled once.
+
+    Raises:
+      InputError: a name that can't be resolved, a field that the component doesn't take or refuses,
+        a factory that returns something else.
+    """
+    factory = factory_of(config, kind)
+    fields = fields_of(config, kind, factory)
+    if trained and "initial_weights" in fields:
+        fields["initial_weights"] = ""
+    frozen = tuple((name, _hashable(value)) for name, value in fields.items())
+    return _build(factory, kind, facts, frozen)
+
+
+@functools.lru_cache(maxsize=32)
+def _build(factory: Factory, kind: str, facts: Facts, fields: tuple) -> Component:
+    where = f"{kind} component {factory.__module__}:{factory.__qualname__}"
+    try:
+        component = factory(facts, **dict(fields))
+    except InputError as error:
+        raise InputError(f"{kind}.{error}") from error
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{where}: {' '.join(str(error).split())[:300]}") from error
+    if not isinstance(component, EXPECTED[kind]):
+        names = " or ".join(expected.__name__ for expected in EXPECTED[kind])
+        raise InputError(f"{where}: returned {type(component).__name__}, expected {names}")
+    return component
+
+
+def component_key(config: ConfigDict, kind: str) -> str:
+    """Fingerprints a component's code and fields, and the contents of its file of first weights."""
+    factory = factory_of(config, kind)
+    fields = fields_of(config, kind, factory)
+    weights = fields.get("initial_weights")
+    return fingerprint(
+        f"{factory.__module__}:{factory.__qualname__}",
+        code_digest(factory),
+        {name: _plain(value) for name, value in fields.items()},
+        _weights_digest(weights) if weights else "",
     )
 
 
-@functools.lru_cache(maxsize=4)
-def _autoencoder(c: FrozenConfigDict, sample_rate: int, n_samples: int) -> Generative:
-    def psi(audio: Array) -> Array:
-        mel = mel_spectrogram(
-            audio,
-            sample_rate=sample_rate,
-            n_fft=c.n_fft,
-            hop=c.window_hop,
-            n_mels=c.n_mels,
-            fmin=c.fmin,
-            fmax=c.fmax,
-        )
-        return stack_frames(decibel(mel), c.frames)
-
-    model = Autoencoder(bn_momentum=c.bn_momentum)
-    steps = autoencoder_steps(model, psi, n_samples=n_samples, learning_rate=c.learning_rate)
-    return Generative(steps, autoencoder_score(model, psi))
+def code_digest(factory: Callable) -> str:
+    """Digests the module that defines a factory, without its comments and docstrings."""
+    try:
+        tree = ast.parse(inspect.getsource(inspect.getmodule(factory)))
+    except (OSError, TypeError, SyntaxError):  # defined in a shell or a notebook
+        code = getattr(inspect.unwrap(factory), "__code__", None)
+        return hashlib.blake2b(code.co_code if code else b"", digest_size=12).hexdigest()
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and _is_docstring(body[0]):
+            body[:] = body[1:]
+    return hashlib.blake2b(ast.dump(tree).encode(), digest_size=12).hexdigest()
 
 
-@functools.lru_cache(maxsize=8)
-def _extractor(
-    c: FrozenConfigDict, sample_rate: int, n_samples: int, n_sections: int
-) -> ExtractorSteps:
-    def psi(audio: Array) -> Array:
-        mel = mel_spectrogram(
-            audio,
-            sample_rate=sample_rate,
-            n_fft=c.n_fft,
-            hop=c.window_hop,
-            n_mels=c.n_mels,
-            fmin=c.fmin,
-            fmax=c.fmax,
-            power=c.power,
-            scale=c.mel_scale,
-            norm=c.mel_norm,
-            divide_by_window=c.divide_by_window,
-        )
-        return decibel(mel) if c.log else mel
-
-    model = Extractor(
-        n_sections=n_sections,
-        feature_dim=c.feature_dim,
-        dropout=c.dropout,
-        head=c.head,
-        n_channels=c.n_channels,
-        bn_momentum=c.bn_momentum,
-        drop_path=c.drop_path,
-        dtype=jnp.dtype(c.dtype),
-    )
-    return extractor_steps(
-        model,
-        psi,
-        n_samples=n_samples,
-        weight_decay=c.weight_decay,
-        lambda_id=c.lambda_id,
-        mask_outliers=c.mask_outliers,
-        mixup_alpha=c.mixup_alpha,
-        mixup_probability=c.mixup_probability,
-        initial=_initial(c),
+def _is_docstring(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
     )
 
 
-def _initial(c: FrozenConfigDict) -> Any:
-    """The trunk's first variables, where a file of them is given."""
-    if not c.initial_weights:
-        return None
-    from jax_dns.discriminative.timm_weights import load_timm
+def _weights_digest(path: str) -> str:
+    if not Path(path).is_file():
+        raise InputError(f"discriminative.initial_weights: no such file {path!r}")
+    return hashlib.blake2b(Path(path).read_bytes(), digest_size=12).hexdigest()
 
-    return {"trunk": load_timm(c.initial_weights, in_channels=c.n_channels)}
+
+def _plain(value: Any) -> Any:
+    return value.to_dict() if isinstance(value, ConfigDict) else value
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(map(_hashable, value)) if isinstance(value, list | tuple) else value

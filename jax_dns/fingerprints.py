@@ -1,8 +1,8 @@
-"""What has been done already: a fingerprint of everything that a stage's result depends on.
+"""Stamps: a stage's fingerprint of everything that its result depends on.
 
-A stage writes its fingerprint beside its result, last, with the digests of the files it left. The
-same again means there is nothing to do; another fingerprint means that the config, the recordings
-or an earlier stage have changed, another digest that a file has been damaged.
+A stage writes its stamp beside its result, last, with the digests of the files it left. An equal
+fingerprint means that nothing has to be done again. A different one means that the config, the
+recordings or an earlier stage changed; a different digest, that a file was damaged.
 """
 
 import hashlib
@@ -12,8 +12,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ml_collections import ConfigDict
-
 from jax_dns.errors import InputError
 from jax_dns.files import write_json
 
@@ -21,10 +19,10 @@ FORMAT_VERSION = 1
 
 
 def fingerprint(*parts: Any) -> str:
-    """A short digest of configs, strings, numbers and lists of them."""
+    """Digests configs, strings, numbers and lists of them."""
 
     def plain(value: Any) -> Any:
-        if isinstance(value, ConfigDict):
+        if hasattr(value, "to_dict"):  # a ConfigDict
             return value.to_dict()
         raise TypeError(f"fingerprint of {type(value).__name__}")
 
@@ -32,23 +30,28 @@ def fingerprint(*parts: Any) -> str:
     return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 
-def without(config: ConfigDict, *names: str) -> dict[str, Any]:
-    """The config's fields but for some that don't change the stage's result."""
+def without_fields(config: Any, *names: str) -> dict[str, Any]:
+    """Returns a config's fields except those named."""
     return {name: value for name, value in config.to_dict().items() if name not in names}
 
 
-def recorded(folder: Path, stage: str, *, strict: bool = False) -> dict[str, Any]:
-    """What the stage's last run wrote down; empty if nothing, or nothing readable.
+def read_stamp(folder: Path, stage: str, *, strict: bool = False) -> dict[str, Any]:
+    """Reads a stage's stamp; an absent or unreadable one is empty.
+
+    Args:
+      folder: of the stage's result.
+      stage: its name.
+      strict: raise where there is an unreadable one.
 
     Raises:
-      InputError: `strict`, and what is there isn't readable.
+      InputError: an unreadable stamp, where `strict`.
     """
     path = folder / f"{stage}.json"
     try:
-        found = json.loads(path.read_text())
-        if found.get("format_version") == FORMAT_VERSION:
-            return found
-        fault = f"format_version is {found.get('format_version')}, expected {FORMAT_VERSION}"
+        stamp = json.loads(path.read_text())
+        if stamp.get("format_version") == FORMAT_VERSION:
+            return stamp
+        fault = f"format_version is {stamp.get('format_version')}, expected {FORMAT_VERSION}"
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, AttributeError) as error:
@@ -58,33 +61,43 @@ def recorded(folder: Path, stage: str, *, strict: bool = False) -> dict[str, Any
     return {}
 
 
-def record(folder: Path, stage: str, key: str, *, files: Iterable[Path] = (), **more: Any) -> None:
-    """Writes down that the stage is done, and the digest of each file in `folder` that it left."""
+def write_stamp(
+    folder: Path, stage: str, key: str, *, files: Iterable[Path] = (), **entries: Any
+) -> None:
+    """Writes that a stage is done.
+
+    Args:
+      folder: of the stage's result.
+      stage: its name.
+      key: the fingerprint.
+      files: the files that it left in `folder`; their digests are written.
+      **entries: further entries of the stamp.
+    """
     digests = {str(path.relative_to(folder)): digest(path) for path in files}
-    written = {"format_version": FORMAT_VERSION, "fingerprint": key, "files": digests}
-    write_json(folder / f"{stage}.json", written | more)
+    stamp = {"format_version": FORMAT_VERSION, "fingerprint": key, "files": digests}
+    write_json(folder / f"{stage}.json", stamp | entries)
 
 
-def begin(folder: Path, key: str) -> None:
-    """Empties the folder of an earlier, different work's pieces; those of this work stay."""
+def reset_if_stale(folder: Path, key: str) -> None:
+    """Empties a folder that holds parts of work with another fingerprint."""
     if not is_done(folder, "begun", key):
         shutil.rmtree(folder, ignore_errors=True)
-        record(folder, "begun", key)
+        write_stamp(folder, "begun", key)
 
 
 def is_done(folder: Path, stage: str, key: str) -> bool:
-    """Whether the stage's result still holds, and its files are there as they were written."""
-    return recorded(folder, stage).get("fingerprint") == key and is_whole(folder, stage)
+    """Returns whether a stage's result is current and its files are as they were written."""
+    return read_stamp(folder, stage).get("fingerprint") == key and is_whole(folder, stage)
 
 
 def is_whole(folder: Path, stage: str) -> bool:
-    """Whether the files that the stage left are there as they were written."""
-    files = recorded(folder, stage).get("files", {})
-    return all(digest(folder / name) == known for name, known in files.items())
+    """Returns whether the files that a stage left are as they were written."""
+    files = read_stamp(folder, stage).get("files", {})
+    return all(digest(folder / name) == value for name, value in files.items())
 
 
 def digest(path: Path) -> str:
-    """Digest of a file's bytes; empty where there is none to read."""
+    """Digests a file's bytes; "" where there is none to read."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=12)).hexdigest()

@@ -1,6 +1,6 @@
-"""h: the inlier model of SerialOE's second stage, and its anomaly score.
+"""The paper's h: a Gaussian mixture, whose negative log-likelihood is SerialOE's anomaly score.
 
-scikit-learn fits the Gaussian mixture; the score, its negative log-likelihood, is computed in jnp.
+scikit-learn fits the mixture; jnp computes the score.
 """
 
 import warnings
@@ -9,12 +9,12 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
 from jax_dns.errors import InputError
-from jax_dns.types import ArrayLike
+from jax_dns.types import ArrayLike, Facts, InlierModel, Setting
 
 
 class Mixture(NamedTuple):
@@ -26,50 +26,83 @@ class Mixture(NamedTuple):
     precisions: Float[np.ndarray, "c d d"]  # upper Cholesky factors of the inverse covariances
 
 
+def gmm(
+    facts: Facts,
+    *,
+    n_components: tuple[int, ...] = (1, 2, 4, 8, 16, 32),
+    reg_covar: float = 1e-6,
+) -> InlierModel:
+    """Builds the component.
+
+    Args:
+      facts: of the data; not used.
+      n_components: numbers of clusters to choose from, in order of preference.
+      reg_covar: added to the covariances' diagonals.
+
+    Returns:
+      The inlier model.
+
+    Raises:
+      InputError: numbers of clusters that aren't whole numbers of at least 1.
+    """
+    if not n_components or not all(type(n) is int and n >= 1 for n in n_components):
+        raise InputError(f"n_components: {n_components!r}, expected whole numbers, 1 or more")
+
+    def fit(
+        features: Float[np.ndarray, "n d"],
+        is_target_domain: Bool[np.ndarray, " n"],
+        setting: Setting,
+        seed: int,
+    ) -> Mixture:
+        return fit_mixture(features, int(setting), seed=seed, reg_covar=reg_covar)
+
+    return InlierModel("GMM", tuple(n_components), fit, negative_log_likelihood, fewest=int)
+
+
 def fit_mixture(
     features: Float[np.ndarray, "n d"],
     n_components: int,
     *,
     seed: int = 0,
-    regularisation: float = 1e-6,
+    reg_covar: float = 1e-6,
 ) -> Mixture:
     """Fits a full-covariance mixture with scikit-learn.
 
     Args:
       features: [n, d] f_D of normal training segments.
       n_components: clusters.
-      seed: of the initialisation.
-      regularisation: added to the covariances' diagonals.
+      seed: of scikit-learn's initialisation.
+      reg_covar: added to the covariances' diagonals.
 
     Returns:
       The mixture.
 
     Raises:
       InputError: fewer segments than clusters, values that aren't finite, or a covariance that
-        `regularisation` is too small for.
+        `reg_covar` is too small for.
     """
     if len(features) < n_components:
         raise InputError(
-            f"inlier: {len(features)} segments, expected at least {n_components}, one a cluster"
+            f"inlier: {len(features)} segments, expected at least {n_components}, one per cluster"
         )
     if not np.isfinite(features).all():
         raise InputError("inlier: features that aren't finite")
-    model = GaussianMixture(n_components, reg_covar=regularisation, random_state=seed)
+    model = GaussianMixture(n_components, reg_covar=reg_covar, random_state=seed)
     with warnings.catch_warnings():
         # 100 iterations are enough for a score; few segments leave some clusters moving.
         warnings.simplefilter("ignore", ConvergenceWarning)
         try:
             model.fit(np.asarray(features, np.float64))
-        except ValueError as error:  # the other causes are looked at above
+        except ValueError as error:  # other causes are checked above
             raise InputError(
                 f"inlier: {n_components} clusters of {len(features)} segments have a covariance "
-                f"without an inverse (inlier.regularisation is {regularisation:g}, expected more)"
+                f"without an inverse (inlier.reg_covar is {reg_covar:g}, expected more)"
             ) from error
     return from_sklearn(model)
 
 
 def from_sklearn(model: GaussianMixture) -> Mixture:
-    """Takes over a fitted full-covariance `GaussianMixture`."""
+    """Converts a fitted full-covariance `GaussianMixture`."""
     cholesky = model.precisions_cholesky_
     log_det = np.log(np.diagonal(cholesky, axis1=1, axis2=2)).sum(1)
     constant = log_det - 0.5 * cholesky.shape[1] * np.log(2 * np.pi)
@@ -86,7 +119,7 @@ def from_sklearn(model: GaussianMixture) -> Mixture:
 def negative_log_likelihood(
     mixture: Mixture, features: Float[ArrayLike, "n d"]
 ) -> Float[ArrayLike, " n"]:
-    """SerialOE's anomaly score of each segment.
+    """Computes SerialOE's anomaly score of each segment.
 
     Args:
       mixture: h.
@@ -98,8 +131,8 @@ def negative_log_likelihood(
 
     def one_component(parts: tuple[Array, Array, Array]) -> Float[ArrayLike, " n"]:
         mean, rest, precision = parts
-        # x - mu before the product, and mu to twice float32's digits: where a cluster is narrow,
-        # the product of each by itself would lose what the difference holds.
+        # Subtract before multiplying, with mu to twice float32's digits: in a narrow cluster the
+        # difference of two products would lose all its digits.
         centred = (features - mean[None]) - rest[None]
         projected = jnp.matmul(centred, precision, precision=jax.lax.Precision.HIGHEST)
         return jnp.sum(projected**2, axis=-1)

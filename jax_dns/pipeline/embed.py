@@ -1,47 +1,74 @@
-"""The embed stage: from trained networks and recordings to segments.npz."""
+"""The embed stage: from trained components and recordings to segments.npz."""
 
-import functools
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jaxtyping import Array
 from ml_collections import ConfigDict
 
-from jax_dns import components as networks
-from jax_dns.components import network_settings
+from jax_dns.components import build
 from jax_dns.errors import InputError
-from jax_dns.fingerprints import fingerprint, is_done, is_whole, record, recorded
-from jax_dns.pipeline import index as recordings
-from jax_dns.pipeline.index import Machine
+from jax_dns.fingerprints import fingerprint, is_done, is_whole, read_stamp, write_stamp
+from jax_dns.pipeline.index import Machine, hop_samples, segment_samples, training_clips
 from jax_dns.pipeline.score_and_embed import score_and_embed
+from jax_dns.pipeline.train import DONE, model_folder, network_settings
 from jax_dns.segments_file import Segments, read_segments, write_segments
+from jax_dns.training.fitted import MACHINE, read_fitted
 from jax_dns.training.loop import restore_trained
+from jax_dns.training.steps import create_state, jitted_apply
+from jax_dns.types import Facts, GradientModel
+
+KINDS = ("generative", "discriminative")
+STAMP = "segments"
+
+
+class Applied(NamedTuple):
+    """A trained component: audio [b, t] -> its output, for each section or for all of them."""
+
+    name: str
+    by_section: dict[str, Callable[[Array], Array]]
+
+    def of(self, section: int) -> Callable[[Array], Array]:
+        """Returns the function for a section's clips.
+
+        Raises:
+          InputError: the component was fitted without this section.
+        """
+        found = self.by_section.get(str(section), self.by_section.get(MACHINE))
+        if found is None:
+            raise InputError(
+                f"component {self.name}: not fitted on section {section}, "
+                "expected training clips of each section"
+            )
+        return found
 
 
 def embed(config: ConfigDict, machine: Machine, name: str, folder: Path, seed: int) -> None:
-    """Scores and embeds the clips that segments.npz doesn't hold yet, and drops those gone."""
-    trained = {}
-    for part, settings in (("ae", config.ae), ("extractor", config.extractor)):
-        trained[part] = recorded(folder / part, "done")
-        if not trained[part]:
-            raise InputError(
-                f"{folder / part}: not trained (expected the stages train_ae and train_extractor "
-                "to have run in this workdir)"
-            )
-        if trained[part]["settings"] != network_settings(config, settings):
-            raise InputError(
-                f"{folder / part}: trained with other settings of config.{part} or config.data "
-                "(expected the same config as in training, or to train again)"
-            )
-    model = fingerprint(trained, config.data.segment, config.data.hop)
+    """Scores and embeds the clips that segments.npz doesn't hold yet, and drops those gone.
+
+    Args:
+      config: of the run.
+      machine: recordings of one machine type.
+      name: the machine type.
+      folder: of the machine type's results.
+      seed: of the training.
+
+    Raises:
+      InputError: a component that isn't trained, or was trained with other settings.
+    """
+    stamps = {kind: _training_stamp(config, kind, folder) for kind in KINDS}
+    model = fingerprint(stamps, config.data.segment_seconds, config.data.segment_hop_seconds)
     digests = {clip.name: machine.store.digest[row] for row, clip in enumerate(machine.clips)}
     split = _splits(config, machine, seed)
-    known = recorded(folder, "segments")
+    stamp = read_stamp(folder, STAMP)
     old = None
-    if known.get("model") == model and is_whole(folder, "segments"):
+    if stamp.get("model") == model and is_whole(folder, STAMP):
         old, _ = read_segments(folder / "segments.npz")
     keep = {
-        n for n, digest in digests.items() if old is not None and known["clips"].get(n) == digest
+        n for n, digest in digests.items() if old is not None and stamp["clips"].get(n) == digest
     }
     labels = [(c.name, c.label, split[c.name]) for c in machine.clips]
     no_training = "train" not in split.values()
@@ -54,78 +81,141 @@ def embed(config: ConfigDict, machine: Machine, name: str, folder: Path, seed: i
         # A folder of new clips only: the inlier model still needs the training segments.
         trained_on = set(old.clip[old.split != "test"].tolist())
         keep |= trained_on
-        digests |= {n: known["clips"][n] for n in trained_on}
+        digests |= {n: stamp["clips"][n] for n in trained_on}
     key = fingerprint(model, digests, labels)
-    if is_done(folder, "segments", key) and (folder / "segments.npz").is_file():
+    if is_done(folder, STAMP, key) and (folder / "segments.npz").is_file():
         return
-    fresh = [row for row, clip in enumerate(machine.clips) if clip.name not in keep]
+    new_rows = [row for row, clip in enumerate(machine.clips) if clip.name not in keep]
     parts = [old.where(np.isin(old.clip, sorted(keep)))] if keep else []
-    if fresh:
-        parts.append(_new_segments(config, machine, fresh, folder, trained, title=name))
+    if new_rows:
+        parts.append(_new_segments(config, machine, new_rows, folder, stamps, title=name))
     segments = Segments(*(np.concatenate(columns) for columns in zip(*parts)))
     order = np.lexsort((segments.segment, segments.clip))
     segments = _described(segments.where(order), machine, split)
     write_segments(folder / "segments.npz", segments)
     files = [folder / "segments.npz"]
-    record(folder, "segments", key, files=files, model=model, clips=digests)
+    write_stamp(folder, STAMP, key, files=files, model=model, clips=digests)
+
+
+def _training_stamp(config: ConfigDict, kind: str, folder: Path) -> dict[str, Any]:
+    place = model_folder(config, kind, folder)
+    stamp = read_stamp(place, DONE)
+    if not stamp:
+        raise InputError(
+            f"{place}: not trained (expected the stage train_{kind} to have run in this workdir)"
+        )
+    if stamp["settings"] != network_settings(config, kind):
+        raise InputError(
+            f"{place}: trained with other settings or other code of config.{kind} or with other "
+            "config.data (expected the same as in training, or to train again)"
+        )
+    return stamp
 
 
 def _splits(config: ConfigDict, machine: Machine, seed: int) -> dict[str, str]:
-    """Clip -> "train", "valid" or "test"."""
+    """Returns "train", "valid" or "test" for each clip."""
     split = {clip.name: "test" for clip in machine.clips}
-    data = recordings.training_clips(config, machine, seed)
+    data = training_clips(config, machine, seed)
     for part, rows in data.split._asdict().items():
         split |= {data.clips[row].name: part for row in rows}
     return split
 
 
-def _new_segments(config, machine, rows, folder, trained, *, title) -> Segments:
-    """Segments of some clips, with scores and features but not yet domain, label and split."""
-    net = networks.autoencoder(config)
-    steps = networks.extractor(config, n_sections=trained["extractor"]["sections"], trained=True)
-    ae = _restore(folder / "ae", net.steps.create, config.ae.keep)
-    extractor = _restore(folder / "extractor", steps.create, config.extractor.keep)
-    which, number, score, feature = score_and_embed(
-        [(machine.store, row) for row in rows],
-        functools.partial(net.score, ae.variables),
-        lambda audio: steps.extract(extractor.variables, audio).feature,
-        segment=networks.segment_samples(config),
-        hop=networks.hop_samples(config),
-        batch_size=config.extractor.embed_batch_size,
-        title=title,
+def _new_segments(
+    config: ConfigDict,
+    machine: Machine,
+    rows: list[int],
+    folder: Path,
+    stamps: dict[str, dict],
+    *,
+    title: str,
+) -> Segments:
+    """Scores and embeds some clips' segments; domain, label and split are filled in later."""
+    generative, discriminative = (
+        restore_component(config, kind, model_folder(config, kind, folder), stamps[kind])
+        for kind in KINDS
     )
-    names = np.asarray([machine.clips[row].name for row in rows])
-    blank = np.full(len(which), "")
-    zero = np.zeros(len(which), np.int32)
-    return Segments(
-        names[which],
-        number.astype(np.int32),
-        zero,
-        blank,
-        blank,
-        zero.astype(np.int8),
-        score,
-        feature,
+    per_section = any(
+        MACHINE not in component.by_section for component in (generative, discriminative)
     )
+    by_section: dict[int, list[int]] = {}
+    for row in rows:
+        by_section.setdefault(machine.clips[row].section if per_section else 0, []).append(row)
+    parts = []
+    for section, some in sorted(by_section.items()):
+        which, number, score, feature = score_and_embed(
+            [(machine.store, row) for row in some],
+            generative.of(section),
+            discriminative.of(section),
+            segment=segment_samples(config),
+            hop=hop_samples(config),
+            batch_size=config.discriminative.eval_batch_size,
+            title=title,
+            names=(generative.name, discriminative.name),
+        )
+        clips = np.asarray([machine.clips[row].name for row in some])
+        blank, zero = np.full(len(which), ""), np.zeros(len(which), np.int32)
+        parts.append(
+            Segments(
+                clips[which],
+                number.astype(np.int32),
+                zero,
+                blank,
+                blank,
+                zero.astype(np.int8),
+                score,
+                feature,
+            )
+        )
+    return Segments(*(np.concatenate(columns) for columns in zip(*parts)))
 
 
-def _restore(folder: Path, create, keep: str):
-    abstract = jax.eval_shape(create, jax.random.key(0))
-    state = restore_trained(folder, abstract, keep=keep)
+def restore_component(
+    config: ConfigDict, kind: str, folder: Path, stamp: dict[str, Any]
+) -> Applied:
+    """Restores a trained component.
+
+    Args:
+      config: of the run.
+      kind: "generative" or "discriminative".
+      folder: of its training.
+      stamp: of its training.
+
+    Returns:
+      Its function of audio.
+
+    Raises:
+      InputError: there is no whole checkpoint.
+    """
+    n_labels = tuple((name, n) for name, n in stamp["n_labels"])
+    facts = Facts(
+        config.data.sample_rate, segment_samples(config), stamp["n_sections"], n_labels
+    )
+    model = build(config, kind, facts, trained=True)
+    apply = jitted_apply(model) if isinstance(model, GradientModel) else model.apply
+
+    def bound(variables: Any) -> Callable[[Array], Array]:
+        return lambda audio: apply(variables, audio)
+
+    if not isinstance(model, GradientModel):
+        models = read_fitted(folder) or {MACHINE: {}}
+        return Applied(model.name, {key: bound(v) for key, v in models.items()})
+    abstract = jax.eval_shape(lambda key: create_state(model, key), jax.random.key(0))
+    state = restore_trained(folder, abstract, checkpoint=config[kind].checkpoint)
     if state is None:
         raise InputError(
             f"{folder}: no whole checkpoint (expected the training's; remove this folder and train "
             "again)"
         )
-    return state
+    return Applied(model.name, {MACHINE: bound(state.variables)})
 
 
 def _described(segments: Segments, machine: Machine, split: dict[str, str]) -> Segments:
-    """Fills in what names and ground truth say today; kept rows of clips now gone stay."""
+    """Fills in what names and ground truth tell today; kept rows of clips now gone stay."""
     clips = {clip.name: clip for clip in machine.clips}
 
-    def column(now, before) -> list:
-        return [now(clips[n]) if n in clips else b for n, b in zip(segments.clip, before)]
+    def column(current: Callable[[Any], Any], before: np.ndarray) -> list:
+        return [current(clips[n]) if n in clips else b for n, b in zip(segments.clip, before)]
 
     return segments._replace(
         section=np.asarray(column(lambda c: c.section, segments.section), np.int32),

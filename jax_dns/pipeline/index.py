@@ -19,81 +19,104 @@ class Machine(NamedTuple):
     store: AudioStore
 
 
+Machines = dict[str, Machine]
+
+
 def data_root(config: ConfigDict, workdir: Path) -> Path:
-    """The folder of recordings."""
+    """Returns the folder of recordings.
+
+    Raises:
+      InputError: none is named.
+    """
     if config.data.root:
         return Path(config.data.root)
-    if config.factory.make:
-        return workdir / "factory"
-    raise InputError("data.root: empty, expected a folder in the DCASE 2021 layout")
+    if config.synthetic.make:
+        return workdir / "synthetic"
+    raise InputError("data.root: empty, expected a folder of recordings")
 
 
-def make_factory(config: ConfigDict, workdir: Path) -> None:
-    """Makes the embedded data set where it isn't there yet."""
+def make_synthetic(config: ConfigDict, workdir: Path) -> None:
+    """Makes the synthetic data set where it isn't there yet."""
     from jax_dns.datasets import synthetic
 
-    f = config.factory
+    c = config.synthetic
     synthetic.make_factory(
         data_root(config, workdir),
-        seed=f.seed,
-        machines=names(f.machines),
-        sections=range(f.sections),
+        seed=c.seed,
+        machines=split_commas(c.machines),
+        sections=range(c.sections),
         dev_sections=config.data.dev_sections,
-        train_source=f.train_source,
-        train_target=f.train_target,
-        test_normal=f.test_normal,
-        test_anomaly=f.test_anomaly,
-        seconds=f.seconds,
+        train_source=c.train_source,
+        train_target=c.train_target,
+        test_normal=c.test_normal,
+        test_anomaly=c.test_anomaly,
+        seconds=c.seconds,
         sample_rate=config.data.sample_rate,
-        shift=f.shift,
-        snr_db=f.snr_db,
+        shift=c.shift,
+        snr_db=c.snr_db,
     )
 
 
-def index(config: ConfigDict, workdir: Path, *, outliers: bool = True) -> dict[str, Machine]:
-    """Finds and decodes the recordings of all machine types concerned, outliers if wanted."""
+def index(config: ConfigDict, workdir: Path, *, outliers: bool = True) -> Machines:
+    """Finds and decodes the recordings of all machine types that a run needs.
+
+    Args:
+      config: of the run.
+      workdir: its folder.
+      outliers: include the machine types that give outlier clips.
+
+    Returns:
+      Recordings by machine type.
+
+    Raises:
+      InputError: a machine type that isn't there, or recordings that can't be used.
+    """
     d = config.data
     root = data_root(config, workdir)
-    named = names(d.machines)
+    wanted = split_commas(d.machines)
     if outliers:
-        named = named + names(d.outliers) if named and d.outliers else []
-    clips = index_clips(root, machines=named, ground_truth=d.ground_truth)
-    for name in names(d.outliers) if outliers else ():
+        wanted = wanted + split_commas(d.outliers) if wanted and d.outliers else []
+    clips = index_clips(root, machines=wanted, ground_truth=d.ground_truth)
+    for name in split_commas(d.outliers) if outliers else ():
         if name not in clips:
             raise InputError(f"data.outliers: no recordings of {name!r} under {root}")
     machines = {}
     for name in clips:
-        kept, store = open_store(
+        usable, store = open_store(
             clips[name],
             workdir / "audio" / name,
             audio_format=Format(d.sample_rate, d.channel, d.resample),
             skip_corrupt=d.skip_corrupt,
         )
-        if outliers and kept and store.silent.all():
+        if outliers and usable and store.silent.all():
             # A batch without variance: f_D's gradients overflow through its BatchNorms.
-            raise InputError(f"{root}: all {len(kept)} recordings of {name} are silent")
+            raise InputError(f"{root}: all {len(usable)} recordings of {name} are silent")
         if d.standardise == "machine":
-            train = [row for row, clip in enumerate(kept) if clip.split == "train"]
+            train = [row for row, clip in enumerate(usable) if clip.split == "train"]
             store = standardise_together(store, train)
-        machines[name] = Machine(kept, store)
+        machines[name] = Machine(usable, store)
     return machines
 
 
-def targets(config: ConfigDict, machines: dict[str, Machine]) -> list[str]:
-    """The machine types to run: those named, else all that have test clips."""
-    named = names(config.data.machines)
-    found = [m for m in machines if any(c.split == "test" for c in machines[m].clips)]
-    for machine in named or ["any machine type"]:
-        if machine not in found and (named or not found):
+def targets(config: ConfigDict, machines: Machines) -> list[str]:
+    """Lists the machine types to run: those named, else all that have test clips.
+
+    Raises:
+      InputError: one of them has no test clips.
+    """
+    wanted = split_commas(config.data.machines)
+    testable = [m for m in machines if any(c.split == "test" for c in machines[m].clips)]
+    for machine in wanted or ["any machine type"]:
+        if machine not in testable and (wanted or not testable):
             raise InputError(
-                f"{config.data.root or 'factory'}: no test clips of {machine} "
+                f"{config.data.root or 'synthetic'}: no test clips of {machine} "
                 "(expected section_SS_<domain>_test_*.wav)"
             )
-    return named or found
+    return wanted or testable
 
 
 def training_clips(config: ConfigDict, machine: Machine, seed: int) -> TrainingClips:
-    """A machine type's training recordings, split; there may be none."""
+    """Splits a machine type's training recordings; there may be none."""
     rows = [row for row, clip in enumerate(machine.clips) if clip.split == "train"]
     clips = [machine.clips[row] for row in rows]
     split = split_clips(clips, seed=seed, train_fraction=config.data.train_fraction)
@@ -101,14 +124,24 @@ def training_clips(config: ConfigDict, machine: Machine, seed: int) -> TrainingC
 
 
 def outlier_clips(
-    config: ConfigDict, machines: dict[str, Machine], name: str, seed: int
-) -> list[TrainingClips]:
-    """The other machine types' training recordings; never the machine's own."""
-    allowed = names(config.data.outliers) or list(machines)
+    config: ConfigDict, machines: Machines, name: str, seed: int
+) -> tuple[TrainingClips, ...]:
+    """Lists the other machine types' training recordings; never the machine's own."""
+    allowed = split_commas(config.data.outliers) or list(machines)
     others = [training_clips(config, machines[m], seed) for m in allowed if m != name]
-    return [other for other in others if other.clips]
+    return tuple(other for other in others if other.clips)
 
 
-def names(text: str) -> list[str]:
-    """Names between commas."""
+def segment_samples(config: ConfigDict) -> int:
+    """Returns the length of a segment, samples."""
+    return round(config.data.segment_seconds * config.data.sample_rate)
+
+
+def hop_samples(config: ConfigDict) -> int:
+    """Returns the distance between test segments, samples."""
+    return round(config.data.segment_hop_seconds * config.data.sample_rate)
+
+
+def split_commas(text: str) -> list[str]:
+    """Splits names at commas."""
     return [name.strip() for name in text.split(",") if name.strip()]

@@ -1,6 +1,6 @@
-"""a_G and f_D of every segment: the two parallel paths of Fig. 2, as one stream of recordings.
+"""a_G and f_D of every segment: the two parallel paths of Fig. 2, over one stream of recordings.
 
-Threads cut the next batches while the device works on one and the host collects the one before.
+Threads read the next batches while the device works on one and the host collects the previous one.
 """
 
 import collections
@@ -16,9 +16,10 @@ from tqdm import tqdm
 from jax_dns.data.audio_cache import AudioStore
 from jax_dns.data.crops import read_segments, segment_table
 from jax_dns.data.prefetch import read_ahead
+from jax_dns.errors import InputError
 
-AHEAD = 4  # batches cut before their turn
-THREADS = 2  # that cut them
+AHEAD = 4  # batches read before their turn
+THREADS = 2  # that read them
 IN_FLIGHT = 2  # batches given to the device before the host waits for the first of them
 
 
@@ -31,10 +32,11 @@ def score_and_embed(
     hop: int,
     batch_size: int,
     title: str,
+    names: tuple[str, str] = ("generative", "discriminative"),
 ) -> tuple[
     Int[np.ndarray, " m"], Int[np.ndarray, " m"], Float[np.ndarray, " m"], Float[np.ndarray, "m d"]
 ]:
-    """Scores and embeds all segments of some recordings, and says how many clips a second.
+    """Scores and embeds all segments of some recordings, and prints the rate in clips/s.
 
     Args:
       recordings: pairs of a store and a row in it.
@@ -42,11 +44,15 @@ def score_and_embed(
       discriminative: waveforms [b, t] -> f_D [b, d].
       segment: samples.
       hop: samples between segments.
-      batch_size: segments given to the functions at a time; the last batch is filled up.
-      title: the machine type, for the progress bar and the line at the end.
+      batch_size: segments given to the functions at a time; the last batch is padded.
+      title: the machine type, for messages.
+      names: of the two components, for messages.
 
     Returns:
-      Of each segment: the number of its recording, its own number within it, score and feature.
+      For each segment: the number of its recording, its own number within it, score and feature.
+
+    Raises:
+      InputError: a component's output has another shape, or values that aren't finite.
     """
     lengths = np.asarray([store.length[row] for store, row in recordings])
     which, number = segment_table(lengths, segment=segment, hop=hop)
@@ -60,8 +66,7 @@ def score_and_embed(
             [recordings[i] for i in which[rows]], number[rows] * hop, segment=segment
         )
 
-    firsts = range(0, n, batch_size)
-    batches = read_ahead(read, firsts, ahead=AHEAD, threads=THREADS)
+    batches = read_ahead(read, range(0, n, batch_size), ahead=AHEAD, threads=THREADS)
     bar = tqdm(
         total=len(recordings),
         desc=f"{title} embed",
@@ -72,9 +77,11 @@ def score_and_embed(
     )
 
     def collect() -> None:
-        score, feature = in_flight.popleft()
-        scores.append(np.asarray(score, np.float32))
-        features.append(np.asarray(feature, np.float32))
+        score, feature = (np.asarray(x, np.float32) for x in in_flight.popleft())
+        _check_shape(names[0], score, batch_size, rank=1)
+        _check_shape(names[1], feature, batch_size, rank=2)
+        scores.append(score)
+        features.append(feature)
         done = len(scores) * batch_size  # a clip is done with its last segment
         bar.update((which[done] if done < n else len(recordings)) - bar.n)
 
@@ -90,4 +97,21 @@ def score_and_embed(
         f"{title}: embedded {len(recordings)} clips in {seconds:.1f} s, "
         f"{len(recordings) / seconds:.1f} clips/s"
     )
-    return which, number, np.concatenate(scores)[:n], np.concatenate(features)[:n]
+    score, feature = np.concatenate(scores)[:n], np.concatenate(features)[:n]
+    for name, values in zip(names, (score, feature[:, 0] + feature.sum(1))):
+        if not np.isfinite(values).all():
+            row = int((~np.isfinite(values)).argmax())
+            raise InputError(
+                f"component {name}: its output for {title}, recording {which[row]}, segment "
+                f"{number[row]} isn't finite (expected finite values)"
+            )
+    return which, number, score, feature
+
+
+def _check_shape(name: str, values: np.ndarray, n: int, *, rank: int) -> None:
+    if values.ndim != rank or len(values) != n or values.size == 0:
+        expected = f"[{n}] scores" if rank == 1 else f"[{n}, d] features"
+        raise InputError(
+            f"component {name}: apply returned shape {list(values.shape)} for {n} segments, "
+            f"expected {expected}"
+        )

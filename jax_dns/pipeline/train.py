@@ -1,7 +1,8 @@
-"""The stages train_ae and train_extractor: f_G and f_D, each on training clips only."""
+"""The training stages: a_G and f_D, each on training clips only."""
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -9,170 +10,302 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from jax_dns import components as networks
-from jax_dns.components import network_settings
-from jax_dns.data import device_cache as resident
+from jax_dns.components import build, component_key
+from jax_dns.data import device_cache
 from jax_dns.errors import InputError
-from jax_dns.fingerprints import begin, fingerprint, is_done, record
-from jax_dns.pipeline import index as recordings
-from jax_dns.pipeline.index import Machine
-from jax_dns.pipeline.smooth import Folders
+from jax_dns.fingerprints import fingerprint, is_done, reset_if_stale, without_fields, write_stamp
+from jax_dns.pipeline.index import (
+    Machines,
+    hop_samples,
+    outlier_clips,
+    segment_samples,
+    training_clips,
+)
+from jax_dns.pipeline.validate_config import check_network
 from jax_dns.training.epochs import BATCH
+from jax_dns.training.fitted import fit_model
 from jax_dns.training.loop import is_trained
 from jax_dns.training.trainers import (
     BatchSource,
     Schedule,
-    TrainingClips,
-    train_autoencoder,
-    train_extractor,
+    TrainingData,
+    check_outliers,
+    join_clips,
+    train_model,
+    uses_outliers,
 )
-from jax_dns.training.vmapped import Run, train_together
+from jax_dns.training.vmapped import Run, train_vmapped
+from jax_dns.types import Facts, GradientModel
 
-TOGETHER = "ae_together"  # in the workdir: checkpoints of all autoencoders in one
-Machines = dict[str, Machine]
-GetFeed = Callable[[], BatchSource]  # called only where there is something to train
+ALL = "all_machines"  # the folder of a model that is trained on all machine types at once
+DONE = "done"  # the stamp of a finished training
+# Fields of a training that don't change its result.
+BOOKKEEPING = ("validate_every", "save_every", "eval_batch_size", "vmap_runs")
+GetSource = Callable[[], BatchSource]  # called only where there is something to train
 
 
-def make_feed(config: ConfigDict, machines: Machines) -> BatchSource:
-    """Brings all training recordings to the devices, where `data.on_device` has it so."""
+class Task(NamedTuple):
+    """One training that a run needs."""
+
+    title: str
+    data: TrainingData
+    seed: int
+    folder: Path
+    facts: Facts
+    key: str
+
+
+def make_source(config: ConfigDict, machines: Machines) -> BatchSource:
+    """Copies all training recordings to the devices, where `data.cache_on_device` says so."""
     mesh = _mesh(config)
-    training = [
+    recordings = [
         recording
         for machine in machines.values()
-        for recording in recordings.training_clips(config, machine, 0).recordings
+        for recording in training_clips(config, machine, 0).recordings
     ]
-    segment = networks.segment_samples(config)
-    wanted = config.data.on_device
-    if wanted == "no" or (wanted == "auto" and not resident.fits(training, segment=segment)):
+    segment = segment_samples(config)
+    choice = config.data.cache_on_device
+    if choice == "no" or (choice == "auto" and not device_cache.fits(recordings, segment=segment)):
         return BatchSource(None, mesh)
-    everywhere = mesh and NamedSharding(mesh, PartitionSpec())
-    library = resident.upload(training, segment=segment, sharding=everywhere)
-    size = library.resident.samples.nbytes / 2**30
-    tqdm.write(f"{len(training)} training recordings on the device, {size:.2f} GiB")
-    return BatchSource(library, mesh)
+    replicated = mesh and NamedSharding(mesh, PartitionSpec())
+    cache = device_cache.upload(recordings, segment=segment, sharding=replicated)
+    size = cache.resident.samples.nbytes / 2**30
+    tqdm.write(f"{len(recordings)} training recordings on the device, {size:.2f} GiB")
+    return BatchSource(cache, mesh)
 
 
-def train_autoencoders(
-    config: ConfigDict, machines: Machines, folders: Folders, workdir: Path, feed: GetFeed
+def train(
+    config: ConfigDict,
+    kind: str,
+    machines: Machines,
+    folders: dict[int, dict[str, Path]],
+    workdir: Path,
+    source: GetSource,
 ) -> None:
-    """Trains f_G of every machine type and seed: one by one, or all as one program."""
-    settings = network_settings(config, config.ae)
-    waiting: list[tuple[str, Run, str]] = []
-    for seed, by_name in folders.items():
-        for name, folder in by_name.items():
-            run = Run(_target_clips(config, machines, name, seed), seed, folder / "ae")
-            key = fingerprint(settings, seed, run.data.digests)
-            if not _is_trained(run.folder, key, config.ae):
-                waiting.append((name, run, key))
-    if not waiting:
+    """Trains one kind of component for every machine type and seed, as far as it isn't done.
+
+    Args:
+      config: of the run.
+      kind: "generative" or "discriminative".
+      machines: recordings.
+      folders: seed -> machine type -> its folder.
+      workdir: of the run.
+      source: makes the batches' source.
+
+    Raises:
+      InputError: no training clips, no outliers where the model needs them, or a component that
+        can't be used.
+    """
+    tasks = [
+        task
+        for seed, by_machine in folders.items()
+        for task in _tasks(config, kind, machines, by_machine, seed)
+        if not _is_trained(config, kind, task)
+    ]
+    if not tasks:
         return
-    networks.trace(config)
-    for _, run, key in waiting:
-        begin(run.folder, key)
-    net = networks.autoencoder(config)
-    segment, schedule = networks.segment_samples(config), _schedule(config, config.ae)
-    if _are_trained_together(config, len(waiting)):
-        runs = [run for _, run, _ in waiting]
-        begin(workdir / TOGETHER, fingerprint([key for *_, key in waiting]))
-        train_together(
-            net.steps,
-            net.score,
-            runs,
-            workdir / TOGETHER,
-            segment=segment,
-            schedule=schedule,
-            title=f"{len(runs)} AEs",
-            feed=feed(),
-            devices=jax.devices() if jax.device_count() > 1 else (),
-        )
-        for _, run, key in waiting:
-            record(run.folder, "done", key, settings=settings)
+    for facts in {task.facts for task in tasks}:
+        check_network(config, kind, facts)
+    section = config[kind]
+    models = {task.facts: build(config, kind, task.facts) for task in tasks}
+    model = models[tasks[0].facts]
+    if isinstance(model, GradientModel):
+        for task in tasks:
+            check_outliers(models[task.facts], task.data, task.title)
+    for task in tasks:
+        reset_if_stale(task.folder, task.key)
+    if _are_vmapped(config, kind, models, tasks):
+        _train_vmapped(config, kind, model, tasks, workdir, source())
         return
-    for name, run, key in waiting:
-        train_autoencoder(
-            net.steps,
-            net.score,
-            run.data,
-            run.folder,
-            seed=run.seed,
-            segment=segment,
-            schedule=schedule,
-            title=f"{name} AE",
-            feed=feed(),
-        )
-        record(run.folder, "done", key, settings=settings)
+    for task in tasks:
+        model, files = models[task.facts], []
+        if isinstance(model, GradientModel):
+            train_model(
+                model,
+                task.data,
+                task.folder,
+                seed=task.seed,
+                segment=segment_samples(config),
+                schedule=schedule(config, kind),
+                title=task.title,
+                source=source() if kind == "discriminative" else source()._replace(mesh=None),
+            )
+        else:
+            files = [
+                fit_model(
+                    model,
+                    task.data.target,
+                    task.folder,
+                    seed=task.seed,
+                    segment=segment_samples(config),
+                    hop=hop_samples(config),
+                    batch_size=section.batch_size,
+                )
+            ]
+        _write_stamp(config, kind, task, files)
 
 
-def train_discriminative(
-    config: ConfigDict, machines: Machines, name: str, folder: Path, seed: int, feed: GetFeed
-) -> None:
-    """Trains f_D of one machine type and seed."""
-    data = _target_clips(config, machines, name, seed)
-    outliers = recordings.outlier_clips(config, machines, name, seed)
-    e = config.extractor
-    settings = network_settings(config, e)
-    weights = networks.weights_digest(config)
-    key = fingerprint(settings, seed, data.digests, [o.digests for o in outliers], weights)
-    if _is_trained(folder, key, e):
-        return
-    if not any(len(other.split.train) for other in outliers):
-        raise InputError(
-            f"{name} extractor: no outlier clips (expected training clips of another machine type)"
-        )
-    networks.trace(config)
-    begin(folder, key)
-    sections = len({clip.section for clip in data.clips})
-    train_extractor(
-        networks.extractor(config, n_sections=sections),
-        data,
-        outliers,
-        folder,
-        seed=seed,
-        segment=networks.segment_samples(config),
-        schedule=_schedule(config, e),
-        max_lr=e.learning_rate,
-        lambda_id=e.lambda_id,
-        mask_outliers=e.mask_outliers,
-        embed_batch_size=e.embed_batch_size,
-        title=f"{name} extractor",
-        feed=feed(),
+def network_settings(config: ConfigDict, kind: str) -> str:
+    """Fingerprints a network's code, settings and input format, without the recordings."""
+    d, section = config.data, config[kind]
+    unused = BOOKKEEPING if section.checkpoint == "last" else BOOKKEEPING[1:]
+    audio = [d.sample_rate, d.channel, d.standardise, d.segment_seconds, d.train_fraction]
+    training = without_fields(config[kind], *unused)
+    training = {k: training[k] for k in ("epochs", "batch_size", "checkpoint", "validate_every")
+                if k in training}
+    return fingerprint(component_key(config, kind), training, audio)
+
+
+def schedule(config: ConfigDict, kind: str) -> Schedule:
+    """Reads a training's length and checkpoints from the config."""
+    section = config[kind]
+    return Schedule(
+        section.epochs,
+        section.batch_size,
+        section.validate_every,
+        section.save_every,
+        section.checkpoint,
+        section.get("eval_batch_size", section.batch_size),
+        config.tensorboard,
+        config.profile,
     )
-    record(folder, "done", key, settings=settings, sections=sections)
 
 
-def _is_trained(folder: Path, key: str, part: ConfigDict) -> bool:
-    return is_done(folder, "done", key) and is_trained(folder, keep=part.keep)
+def scope_of(config: ConfigDict, kind: str) -> str:
+    """Tells what a component trains on; a fitted model on the machine type's own clips."""
+    return getattr(describe(config, kind), "scope", "target")
 
 
-def _are_trained_together(config: ConfigDict, n: int) -> bool:
-    """On CPU the vmapped step takes longer than the steps one by one; each keeps its own best."""
-    wanted = config.ae.together
-    possible = n > 1 and config.ae.keep == "last"
-    return possible and (wanted == "yes" or (wanted == "auto" and jax.default_backend() != "cpu"))
+def describe(config: ConfigDict, kind: str) -> Any:
+    """Builds a component for its name and scope alone, without facts of the data."""
+    facts = Facts(config.data.sample_rate, segment_samples(config), n_sections=1)
+    return build(config, kind, facts, trained=True)
+
+
+def model_folder(config: ConfigDict, kind: str, machine_folder: Path) -> Path:
+    """Returns the folder of a machine type's trained component."""
+    if scope_of(config, kind) == "all":
+        return machine_folder.parent / ALL / kind
+    return machine_folder / kind
+
+
+def _tasks(
+    config: ConfigDict, kind: str, machines: Machines, folders: dict[str, Path], seed: int
+) -> list[Task]:
+    """Lists the trainings of one seed."""
+    scope, name = scope_of(config, kind), describe(config, kind).name
+    sources = {m: training_clips(config, machine, seed) for m, machine in machines.items()}
+    for machine in folders:
+        if not sources[machine].clips:
+            raise InputError(
+                f"{config.data.root}: {machine} has no training clips, nothing to train on "
+                "(expected section_SS_<domain>_train_normal_NNNN.wav)"
+            )
+    data = {}
+    if scope == "all":
+        parts = [source for source in sources.values() if source.clips]
+        data[ALL] = TrainingData(join_clips(parts))
+        folders = {ALL: next(iter(folders.values())).parent / ALL}
+    else:
+        for machine in folders:
+            outliers = ()
+            if scope == "target+outliers":
+                outliers = outlier_clips(config, machines, machine, seed)
+            data[machine] = TrainingData(sources[machine], outliers)
+    settings = network_settings(config, kind)
+    return [
+        Task(
+            f"{machine} {name}" if len(config.seeds) == 1 else f"{machine} {name} seed {seed}",
+            part,
+            seed,
+            folders[machine] / kind,
+            Facts(
+                config.data.sample_rate,
+                segment_samples(config),
+                len(part.section_classes),
+                part.n_labels,
+            ),
+            fingerprint(
+                settings, seed, part.target.digests, [o.digests for o in part.outliers]
+            ),
+        )
+        for machine, part in data.items()
+    ]
+
+
+def _is_trained(config: ConfigDict, kind: str, task: Task) -> bool:
+    if not is_done(task.folder, DONE, task.key):
+        return False
+    if not isinstance(describe(config, kind), GradientModel):
+        return True  # its file is listed in the stamp
+    return is_trained(task.folder, checkpoint=config[kind].checkpoint)
+
+
+def _write_stamp(config: ConfigDict, kind: str, task: Task, files: list[Path]) -> None:
+    write_stamp(
+        task.folder,
+        DONE,
+        task.key,
+        files=files,
+        settings=network_settings(config, kind),
+        n_sections=task.facts.n_sections,
+        n_labels=task.facts.n_labels,
+    )
+
+
+def _are_vmapped(config: ConfigDict, kind: str, models: dict, tasks: list[Task]) -> bool:
+    """Decides whether all trainings become one program.
+
+    On CPU the vmapped step takes longer than the steps one by one. Each run's best state would need
+    a checkpoint of its own.
+    """
+    section = config[kind]
+    choice = section.get("vmap_runs", "no")
+    model = models[tasks[0].facts]
+    possible = (
+        len(tasks) > 1
+        and len(models) == 1
+        and section.checkpoint == "last"
+        and isinstance(model, GradientModel)
+        and not uses_outliers(model)
+    )
+    return possible and (
+        choice == "yes" or (choice == "auto" and jax.default_backend() != "cpu")
+    )
+
+
+def _train_vmapped(
+    config: ConfigDict,
+    kind: str,
+    model: GradientModel,
+    tasks: list[Task],
+    workdir: Path,
+    source: BatchSource,
+) -> None:
+    folder = workdir / f"{kind}_vmapped"  # checkpoints of all runs in one
+    reset_if_stale(folder, fingerprint([task.key for task in tasks]))
+    train_vmapped(
+        model,
+        [Run(task.data, task.seed, task.folder) for task in tasks],
+        folder,
+        segment=segment_samples(config),
+        schedule=schedule(config, kind),
+        title=f"{len(tasks)} {model.name}s",
+        source=source,
+        devices=jax.devices() if jax.device_count() > 1 else (),
+    )
+    for task in tasks:
+        _write_stamp(config, kind, task, [])
 
 
 def _mesh(config: ConfigDict) -> Mesh | None:
-    """The devices that share the extractor's batches; None where there is one."""
-    devices, batch = jax.devices(), config.extractor.batch_size
+    """Returns the devices that share the discriminative model's batches; None for one device."""
+    devices, batch = jax.devices(), config.discriminative.batch_size
     if len(devices) == 1:
         return None
     if batch % len(devices):
         raise InputError(
-            f"extractor.batch_size: {batch}, expected a multiple of the {len(devices)} devices"
+            f"discriminative.batch_size: {batch}, expected a multiple of the "
+            f"{len(devices)} devices"
         )
     return Mesh(np.asarray(devices), (BATCH,))
-
-
-def _schedule(config: ConfigDict, part: ConfigDict) -> Schedule:
-    names = ("epochs", "batch_size", "validate_every", "save_every", "keep")
-    return Schedule(*(part[name] for name in names), config.tensorboard, config.profile)
-
-
-def _target_clips(config: ConfigDict, machines: Machines, name: str, seed: int) -> TrainingClips:
-    data = recordings.training_clips(config, machines[name], seed)
-    if not data.clips:
-        raise InputError(
-            f"{config.data.root}: {name} has no training clips, nothing to train on "
-            "(expected section_SS_<domain>_train_normal_NNNN.wav)"
-        )
-    return data

@@ -1,90 +1,177 @@
-"""Fields of a config that can't be used, before anything is done with them."""
+"""The checks of a config, before anything is done with it."""
 
+import difflib
 import math
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from jax_dns.config import get_config
+from jax_dns.components import COMPONENTS, build, factory_of, fields_of
+from jax_dns.config import COMMON_FIELDS, get_config, new_name
 from jax_dns.errors import InputError
-from jax_dns.pipeline.index import names
+from jax_dns.pipeline.index import segment_samples, split_commas
 from jax_dns.pipeline.methods import DOMAINS
-from jax_dns.smoothing.reference import METRICS
+from jax_dns.training.steps import create_state
+from jax_dns.types import Batch, Facts, GradientModel
 
 CHOICES = {
     "data.standardise": ("recording", "machine"),
-    "data.on_device": ("auto", "yes", "no"),
-    "ae.together": ("auto", "yes", "no"),
-    "ae.keep": ("last", "best"),
-    "extractor.keep": ("last", "best"),
-    "extractor.head": ("linear", "norm"),
-    "extractor.dtype": ("float32", "bfloat16"),
-    "extractor.mel_scale": ("slaney", "htk"),
-    "extractor.mel_norm": ("slaney", "none"),
+    "data.cache_on_device": ("auto", "yes", "no"),
+    "generative.vmap_runs": ("auto", "yes", "no"),
+    "generative.checkpoint": ("last", "best"),
+    "discriminative.checkpoint": ("last", "best"),
     "inlier.split": ("train", "valid"),
     "smoothing.unit": ("segment", "clip"),
     "smoothing.groups": ("section", "machine"),
     "smoothing.history": ("split", "all"),
     "smoothing.outside_pool": ("smooth", "keep"),
-    "smoothing.metric": METRICS,
 }
+TRAINED = ("generative", "discriminative")
 POSITIVE = (
-    *(f"data.{name}" for name in ("sample_rate", "segment", "hop")),
+    *(f"data.{name}" for name in ("sample_rate", "segment_seconds", "segment_hop_seconds")),
     *(
-        f"{part}.{name}"
-        for part in ("ae", "extractor")
-        for name in ("epochs", "batch_size", "validate_every", "save_every", "n_fft", "n_mels")
+        f"{kind}.{name}"
+        for kind in TRAINED
+        for name in ("epochs", "batch_size", "validate_every", "save_every")
     ),
-    "extractor.embed_batch_size",
+    "discriminative.eval_batch_size",
 )
+FRACTIONS = ("data.train_fraction", "evaluation.umap_fraction")
 
 
 def check(config: ConfigDict) -> None:
-    """Looks at every field that has a range.
+    """Checks every field that has a range, and that each component takes its fields.
+
+    Args:
+      config: of the run.
 
     Raises:
-      InputError: names the field, its value and what was expected.
+      InputError: names the field, its value and what was expected; for a field of an earlier
+        version, its new name.
     """
 
-    def field(name: str):
-        part, _, rest = name.partition(".")
-        return config[part][rest] if rest else config[part]
+    def field(name: str) -> Any:
+        section, _, rest = name.partition(".")
+        return config[section][rest] if rest else config[section]
 
     def expect(name: str, good: bool, expected: str) -> None:
         if not good:
             raise InputError(f"{name}: {field(name)!r}, expected {expected}")
 
+    _check_names(config)
     for name, value in _fields(get_config()).items():
-        if name not in _fields(config):
-            raise InputError(f"config: {name} is missing, expected every field of jax_dns.config")
-        if isinstance(value, float):
-            expect(name, math.isfinite(field(name)), "a finite number")
+        if isinstance(value, float) and name in _fields(config):
+            number = field(name)
+            expect(name, isinstance(number, int | float) and math.isfinite(number), "a number")
     for name, allowed in CHOICES.items():
         expect(name, field(name) in allowed, " or ".join(allowed))
     for name in POSITIVE:
         expect(name, field(name) > 0, "more than 0")
-    expect("extractor.batch_size", config.extractor.batch_size % 2 == 0, "even: half is outliers")
-    for name in ("seeds", "smoothing.ks", "inlier.components"):
-        least = 0 if name == "seeds" else 1
-        whole = all(type(value) is int and value >= least for value in field(name))
-        expect(name, len(field(name)) > 0 and whole, f"whole numbers, {least} or more")
+    for name in FRACTIONS:
+        expect(name, 0 < field(name) <= 1, "more than 0 and at most 1")
+    expect("seeds", _whole_numbers(config.seeds, 0), "whole numbers, 0 or more")
+    for name in ("evaluation.fixed_ks", "evaluation.fixed_components"):
+        expect(name, not field(name) or _whole_numbers(field(name), 1), "whole numbers, 1 or more")
     for name in ("smoothing.data", "inlier.data"):
-        known = names(field(name)) and all(part in DOMAINS for part in names(field(name)))
+        domains = split_commas(field(name))
+        known = domains and all(domain in DOMAINS for domain in domains)
         expect(name, bool(known), f"some of {','.join(DOMAINS)}")
-    length = max(config.data.segment, config.data.hop) * config.data.sample_rate
-    expect("data.segment", length < 2**31, "segments and hops of less than 2^31 samples")
-    expect("data.hop", round(config.data.hop * config.data.sample_rate) > 0, "a sample or more")
-    for part in ("ae", "extractor"):
-        samples = config.data.segment * config.data.sample_rate
-        expect(f"{part}.n_fft", field(f"{part}.n_fft") < 2 * samples, "less than two segments")
-        divides = field(f"{part}.n_fft") % field(f"{part}.window_hop") == 0
-        expect(f"{part}.window_hop", divides, f"a divisor of {part}.n_fft")
+    d = config.data
+    length = max(d.segment_seconds, d.segment_hop_seconds) * d.sample_rate
+    expect("data.segment_seconds", length < 2**31, "segments and hops of less than 2^31 samples")
+    hop = round(d.segment_hop_seconds * d.sample_rate)
+    expect("data.segment_hop_seconds", hop > 0, "a sample or more")
+    for kind in COMPONENTS:
+        fields = fields_of(config, kind, factory_of(config, kind))
+        if "learning_rate" in fields:
+            expect(f"{kind}.learning_rate", fields["learning_rate"] > 0, "more than 0")
+        if "n_fft" in fields and "hop_length" in fields:
+            expect(f"{kind}.n_fft", 0 < fields["n_fft"] < 2 * segment_samples(config),
+                   "more than 0 and less than two segments")
+            divides = fields["hop_length"] > 0 and fields["n_fft"] % fields["hop_length"] == 0
+            expect(f"{kind}.hop_length", divides, f"a divisor of {kind}.n_fft")
+    for kind in ("inlier", "smoothing"):
+        build(config, kind, Facts(d.sample_rate, segment_samples(config), n_sections=1))
+    for kind in TRAINED:
+        facts = Facts(d.sample_rate, segment_samples(config), n_sections=1)
+        model = build(config, kind, facts, trained=True)
+        if getattr(model, "scope", "") == "target+outliers":
+            even = config[kind].batch_size % 2 == 0
+            expect(f"{kind}.batch_size", even, "even: half is outliers")
+
+
+def check_network(config: ConfigDict, kind: str, facts: Facts) -> None:
+    """Runs a gradient model on shapes alone, so that bad settings fail in seconds.
+
+    Args:
+      config: of the run.
+      kind: "generative" or "discriminative".
+      facts: of the data.
+
+    Raises:
+      InputError: names the section of the config and the reason of JAX or Flax, or the shape that
+        the model returned and the one expected.
+    """
+    model = build(config, kind, facts)
+    if not isinstance(model, GradientModel):
+        return
+    n = 2
+    audio = jax.ShapeDtypeStruct((n, facts.segment_samples), jnp.float32)
+    labels = {name: jax.ShapeDtypeStruct((n,), jnp.int32) for name, _ in facts.n_labels}
+    batch = Batch(
+        audio,
+        jax.ShapeDtypeStruct((n,), jnp.float32),
+        jax.ShapeDtypeStruct((n, facts.n_sections), jnp.float32),
+        labels,
+    )
+    try:
+        state = jax.eval_shape(lambda key: create_state(model, key), jax.random.key(0))
+        loss, _ = jax.eval_shape(model.loss, state.variables, batch, jax.random.key(0))
+        output = jax.eval_shape(model.apply, state.variables, audio)
+    except InputError:
+        raise
+    except (ArithmeticError, MemoryError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise InputError(f"config.{kind}: gives no network ({reason})") from error
+    if loss.shape != ():
+        raise InputError(
+            f"component {model.name}: loss has shape {list(loss.shape)}, expected a scalar"
+        )
+    rank, expected = (1, f"[{n}] scores") if kind == "generative" else (2, f"[{n}, d] features")
+    if output.ndim != rank or output.shape[0] != n:
+        raise InputError(
+            f"component {model.name}: apply returned shape {list(output.shape)} for {n} segments, "
+            f"expected {expected}"
+        )
+
+
+def _check_names(config: ConfigDict) -> None:
+    """Checks that the config has every common field, and no unknown one."""
+    known, fields = _fields(get_config()), _fields(config)
+    for name in fields:
+        section, _, field = name.partition(".")
+        if name in known or (section in COMPONENTS and field):
+            continue
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = new_name(name) or (f"did you mean {near[0]}?" if near else "no such field")
+        raise InputError(f"config.{name}: {hint}")
+    for name in known:
+        section, _, field = name.partition(".")
+        needed = section not in COMPONENTS or field in COMMON_FIELDS[section]
+        if needed and name not in fields:
+            raise InputError(f"config: {name} is missing, expected every field of jax_dns.config")
+
+
+def _whole_numbers(values: Any, least: int) -> bool:
+    return len(values) > 0 and all(type(v) is int and v >= least for v in values)
 
 
 def _fields(config: ConfigDict) -> dict[str, Any]:
-    """Every field by its name, those of parts with a dot."""
-    found = {}
+    """Lists every field by its dotted name."""
+    fields = {}
     for name, value in config.items():
         parts = {f"{name}.{n}": v for n, v in value.items()} if hasattr(value, "items") else {}
-        found |= parts or {name: value}
-    return found
+        fields |= parts or {name: value}
+    return fields

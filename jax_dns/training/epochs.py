@@ -1,6 +1,6 @@
-"""An epoch's steps: from recordings on the device, or from the cache on the host.
+"""One epoch's steps, on recordings in device memory or read from the cache on the host.
 
-Both take the same plan, batch by batch, so they see the same batches bit for bit.
+Both follow the same plan, so they see the same batches bit for bit.
 """
 
 import contextlib
@@ -16,17 +16,16 @@ from jaxtyping import Array, Int
 from jax_dns.data.crops import read_segments
 from jax_dns.data.device_cache import DeviceCache, DeviceRecordings, Recording, crop
 from jax_dns.data.prefetch import read_ahead
-from jax_dns.training.steps import TrainState
+from jax_dns.training.steps import Step, TrainState
 
 AHEAD = 2  # batches read before their turn, and steps in flight before the host waits for a loss
 BATCH = "batch"  # the mesh axis that a batch is spread over
 
-Step = Callable[..., tuple[TrainState, Array]]  # (state, audio, *rest) -> state, loss
 Epoch = Callable[[TrainState, range, Callable[[int], Any]], tuple[TrainState, Array]]
 
 
-class Plan(NamedTuple):
-    """One batch before any sound is read."""
+class BatchSpec(NamedTuple):
+    """The specification of one batch, before any sound is read."""
 
     row: Int[np.ndarray, "*b"]  # among the recordings given
     start: Int[np.ndarray, "*b"]  # first samples
@@ -36,23 +35,23 @@ class Plan(NamedTuple):
 def from_cache(
     step: Step,
     recordings: Sequence[Recording],
-    plan: Callable[[int], Plan],
+    plan: Callable[[int], BatchSpec],
     *,
     segment: int,
     mesh: Mesh | None = None,
 ) -> Epoch:
-    """Steps fed by the host, which reads ahead while the device works.
+    """Makes an epoch whose batches the host reads ahead while the device works.
 
     Args:
       step: compiled; (state, audio [b, t], *rest) -> state, loss.
-      recordings: what rows of the plan point at.
+      recordings: the recordings that rows of the plan index.
       plan: number of a step -> its batch.
       segment: samples.
       mesh: devices that share each batch; each process reads its own share. None: one device.
 
     Returns:
-      epoch(state, numbers of its steps, advance) -> state, losses; `advance(1)` is called after
-      each step, and a true answer ends the epoch there.
+      epoch(state, numbers of its steps, advance) -> state, losses. `advance(1)` is called after
+      each step; a truthy return stops the epoch.
     """
 
     def read(number: int) -> tuple[Any, tuple]:
@@ -87,19 +86,19 @@ def from_cache(
 
 def on_device(
     step: Step,
-    library: DeviceCache,
+    cache: DeviceCache,
     recordings: Sequence[Recording],
-    plan: Callable[[int], Plan],
+    plan: Callable[[int], BatchSpec],
     *,
     segment: int,
     mesh: Mesh | None = None,
 ) -> Epoch:
-    """A whole epoch as one program, with nothing from the host but the plans at its start.
+    """Makes an epoch that is one program; the host sends it the batches' specifications.
 
     Args:
-      step: see `from_cache`, as for all arguments but `library`.
-      library: holds the recordings, on the device or on every device of the mesh.
-      recordings: what rows of the plan point at.
+      step: see `from_cache`, as for all arguments but `cache`.
+      cache: holds the recordings, on the device or on every device of the mesh.
+      recordings: the recordings that rows of the plan index.
       plan: number of a step -> its batch.
       segment: samples.
       mesh: devices that share each batch.
@@ -108,15 +107,15 @@ def on_device(
       See `from_cache`; `advance` is called once, at the end.
     """
     sharding = mesh and NamedSharding(mesh, PartitionSpec(None, BATCH))
-    places = library.rows(recordings)
+    places = cache.rows(recordings)
 
     def epoch(state: TrainState, numbers: range, advance: Callable[[int], Any]):
         row, start, rest = jax.tree.map(lambda *x: np.stack(x), *map(plan, numbers))
         row, start = places[row].astype(np.int32), start.astype(np.int32)
         if sharding is not None:
             row, start = jax.device_put((row, start), sharding)
-        plans = Plan(row, start, rest)
-        state, losses = _scan(state, library.resident, plans, step=step, segment=segment)
+        plans = BatchSpec(row, start, rest)
+        state, losses = _scan(state, cache.resident, plans, step=step, segment=segment)
         jax.block_until_ready(losses)
         advance(len(numbers))
         return state, np.asarray(losses)
@@ -125,8 +124,10 @@ def on_device(
 
 
 @functools.partial(jax.jit, static_argnames=("step", "segment"), donate_argnums=0)
-def _scan(state: TrainState, resident: DeviceRecordings, plans: Plan, *, step: Step, segment: int):
-    def one(state: TrainState, plan: Plan) -> tuple[TrainState, Array]:
+def _scan(
+    state: TrainState, resident: DeviceRecordings, plans: BatchSpec, *, step: Step, segment: int
+):
+    def one(state: TrainState, plan: BatchSpec) -> tuple[TrainState, Array]:
         audio = crop(resident, plan.row.ravel(), plan.start.ravel(), segment=segment)
         return step(state, audio.reshape(*plan.row.shape, segment), *plan.rest)
 

@@ -1,4 +1,9 @@
-"""The one training loop."""
+"""The training loop.
+
+Resume order, obeyed by `train_loop`: the folder's newest whole checkpoint, else the first weights.
+An epoch depends only on the state and the numbers of its steps, so a resumed training ends bit for
+bit where an undisturbed one would (CPU).
+"""
 
 import json
 import math
@@ -17,10 +22,13 @@ from jax_dns.errors import InputError
 from jax_dns.files import write_json, write_text
 from jax_dns.training import checkpoints
 from jax_dns.training.epochs import Epoch
+from jax_dns.training.progress import Progress
 from jax_dns.training.steps import TrainState
 
+LAST, BEST = "last", "best"  # checkpoints to use: the last state, or that of least validation loss
 
-def fit(
+
+def train_loop(
     create: Callable[[], TrainState],
     train_epoch: Epoch,
     *,
@@ -28,21 +36,18 @@ def fit(
     epochs: int,
     steps_per_epoch: int,
     clips_per_step: int,
-    validate: Callable[[TrainState], float] | None = None,
+    validate: Callable[[TrainState], Any] | None = None,
     validate_every: int = 1,
     save_every: int = 10,
-    keep: str = "last",
+    checkpoint: str = LAST,
     tensorboard: bool = False,
     profile: bool = False,
     summarise: Callable[[np.ndarray], dict[str, Any]] = lambda x: {"loss": float(x.mean())},
     title: str = "train",
 ) -> TrainState:
-    """Trains, resuming from `folder` if there is something to resume from.
+    """Trains, resuming from `folder` where it holds a whole checkpoint.
 
-    Resume order: the folder's newest whole checkpoint, else `create()`. Since an epoch depends only
-    on the state and its steps' numbers, a resumed run ends bit for bit where an undisturbed one
-    would (CPU). SIGTERM saves a checkpoint after the step that it comes in, wherever in an epoch
-    (after the epoch where it is one program).
+    SIGTERM saves a checkpoint after the current step (after the epoch where it is one program).
 
     Args:
       create: makes the first state.
@@ -52,46 +57,39 @@ def fit(
       steps_per_epoch: steps in an epoch.
       clips_per_step: for the rate that is shown, clips.
       validate: state -> validation loss; None for no validation.
-      validate_every: epochs.
+      validate_every: epochs between validations; the last epoch is always validated.
       save_every: epochs between checkpoints; the last epoch is always saved.
-      keep: "last", or "best" for the state of the lowest validation loss.
+      checkpoint: LAST, or BEST to end with the state of the lowest validation loss.
       tensorboard: also write event files (extra `tb`).
       profile: leave a trace of the second epoch, which compiles nothing, in folder/profile.
-      summarise: an epoch's losses -> what the log says of them, "loss" at least.
-      title: of the progress bar.
+      summarise: an epoch's losses -> its entries in the log, "loss" among them.
+      title: machine type and method, for messages.
 
     Returns:
       The trained state.
 
     Raises:
-      InputError: a loss that isn't finite; names the step. The last checkpoint stays. Or a
-        checkpoint of another format version, or one that can't be written.
+      InputError: a loss that isn't finite (names the step; the last checkpoint stays), a checkpoint
+        of another format version, or one that can't be written.
       Terminated: SIGTERM came; the state is saved.
     """
-    last, best = folder / "checkpoints" / "last", folder / "checkpoints" / "best"
+    last, best = folder / "checkpoints" / LAST, folder / "checkpoints" / BEST
     log = folder / "metrics.jsonl"
     state = create()
-    records = _records(log)
-    done = _resumable(folder, keep, records, steps_per_epoch)
+    records = _read_log(log)
+    done = _resumable_step(folder, checkpoint, records, steps_per_epoch)
     if done:
         state = checkpoints.restore(last, done, state)
     records = [record for record in records if record["step"] <= done]
+    write_text(log, "".join(map(_log_line, records)))
     lowest = min((r["valid_loss"] for r in records if "valid_loss" in r), default=math.inf)
     board = _tensorboard(folder / "tensorboard") if tensorboard else None
-    bar = tqdm(
-        total=epochs * steps_per_epoch,
-        initial=done,
-        desc=title,
-        unit="step",
-        mininterval=0.5,
-        disable=None,
-        leave=False,
-    )
-    with bar, preemption.noted() as asked_to_end:
+    progress = Progress(title, epochs=epochs, steps_per_epoch=steps_per_epoch, done=done)
+    with progress, preemption.noted() as terminating:
 
         def advance(n: int) -> bool:
-            bar.update(n)
-            return asked_to_end()
+            progress.advance(n)
+            return terminating()
 
         for epoch in range(done // steps_per_epoch, epochs):
             started = time.perf_counter()
@@ -100,17 +98,11 @@ def fit(
             with jax.profiler.trace(folder / "profile") if profile and second else nullcontext():
                 state, losses = train_epoch(state, steps, advance)
                 values = np.asarray(losses)
-            if not np.isfinite(values).all():
-                bad = steps[int(np.argwhere(~np.isfinite(values))[0, 0])]
-                raise InputError(
-                    f"{title}: the loss at step {bad} is {values[~np.isfinite(values)][0]}, "
-                    f"expected a finite one; try a lower learning rate (folder {folder})"
-                )
+            _check_finite(values, steps, title, folder)
             seconds = time.perf_counter() - started
             taken = len(values)
-            values = _with_earlier(folder, steps[0], values)
+            values = _with_earlier_losses(folder, steps[0], values)
             if taken < len(steps):
-                _write_log(log, records)
                 _keep_losses(folder, steps[taken], values)
                 checkpoints.save(last, steps[taken], state)
                 raise preemption.Terminated
@@ -124,74 +116,96 @@ def fit(
             if validate is not None and ((epoch + 1) % validate_every == 0 or final):
                 record["valid_loss"] = validate(state)
             records.append(record)
-            bar.set_postfix(
-                {"loss": f"{record['loss']:.4g}", "clips/s": record["clips_per_second"]}
-            )
+            with log.open("a", encoding="utf-8") as file:
+                file.write(_log_line(record))
+            progress.end_epoch(record)
             if board is not None:
                 for name in ("loss", "valid_loss"):
                     if name in record:
                         board.add_scalar(name, record[name], record["step"])
-            if keep == "best" and record.get("valid_loss", math.inf) < lowest:
+            if checkpoint == BEST and record.get("valid_loss", math.inf) < lowest:
                 lowest = record["valid_loss"]
                 checkpoints.save(best, record["step"], state)
-            ending = asked_to_end()
+            ending = terminating()
             if (epoch + 1) % save_every == 0 or final or ending:
-                _write_log(log, records)
                 checkpoints.save(last, record["step"], state)
             if ending:
                 raise preemption.Terminated
     if board is not None:
         board.close()
-    if keep == "best" and (step := checkpoints.latest_step(best)):
+    if checkpoint == BEST and (step := checkpoints.latest_step(best)):
         return checkpoints.restore(best, step, state)
     return state
 
 
-def restore_trained(folder: Path, like: TrainState, *, keep: str = "last") -> TrainState | None:
-    """The state that `fit` left in `folder`, or None if there is none."""
-    kept = _kept(folder, keep, _records(folder / "metrics.jsonl"))
-    step = checkpoints.latest_step(kept)
-    return checkpoints.restore(kept, step, like) if step else None
+def restore_trained(
+    folder: Path, like: TrainState, *, checkpoint: str = LAST
+) -> TrainState | None:
+    """Restores the state that `train_loop` left in `folder`, or None where there is none."""
+    place = _checkpoint_folder(folder, checkpoint, _read_log(folder / "metrics.jsonl"))
+    step = checkpoints.latest_step(place)
+    return checkpoints.restore(place, step, like) if step else None
 
 
-def is_trained(folder: Path, *, keep: str = "last") -> bool:
-    """Whether the state that `fit` left is there with all its files, by their sizes."""
-    kept = _kept(folder, keep, _records(folder / "metrics.jsonl"))
-    return checkpoints.latest_step(kept, by_size=True) is not None
+def is_trained(folder: Path, *, checkpoint: str = LAST) -> bool:
+    """Returns whether `train_loop`'s final state is there with all its files, by their sizes."""
+    place = _checkpoint_folder(folder, checkpoint, _read_log(folder / "metrics.jsonl"))
+    return checkpoints.latest_step(place, by_size=True) is not None
 
 
-def _kept(folder: Path, keep: str, records: list[dict]) -> Path:
-    """Where the trained state is: without validation there is no best one."""
+def _check_finite(values: np.ndarray, steps: range, title: str, folder: Path) -> None:
+    finite = np.isfinite(values)
+    if not finite.all():
+        step = steps[int(np.argwhere(~finite)[0, 0])]
+        raise InputError(
+            f"{title}: the loss at step {step} is {values[~finite][0]}, "
+            f"expected a finite one; try a lower learning rate (folder {folder})"
+        )
+
+
+def _checkpoint_folder(folder: Path, checkpoint: str, records: list[dict]) -> Path:
+    """Returns the folder of the trained state; without validation there is no best one."""
     validated = any("valid_loss" in record for record in records)
-    return folder / "checkpoints" / ("best" if keep == "best" and validated else "last")
+    return folder / "checkpoints" / (BEST if checkpoint == BEST and validated else LAST)
 
 
-def _resumable(folder: Path, keep: str, records: list[dict], steps_per_epoch: int) -> int:
-    """The step to go on from; 0 where the checkpoint or what goes with it isn't whole."""
-    done = checkpoints.latest_step(folder / "checkpoints" / "last") or 0
+def _resumable_step(
+    folder: Path, checkpoint: str, records: list[dict], steps_per_epoch: int
+) -> int:
+    """Returns the step to resume from; 0 where the checkpoint or its log isn't whole."""
+    done = checkpoints.latest_step(folder / "checkpoints" / LAST) or 0
     logged = [record for record in records if record["step"] <= done]
     whole = len(logged) == done // steps_per_epoch
-    kept = _kept(folder, keep, logged)
-    return done if whole and checkpoints.latest_step(kept) else 0
+    place = _checkpoint_folder(folder, checkpoint, logged)
+    return done if whole and checkpoints.latest_step(place) else 0
 
 
-def _records(log: Path) -> list[dict]:
-    """The log's lines; none where it is absent or damaged."""
+def _read_log(log: Path) -> list[dict]:
+    """Reads the log's lines up to the first damaged one; a kill may cut the last."""
+    records = []
     try:
-        records = [json.loads(line) for line in log.read_text().splitlines()]
-        return records if all(record["step"] for record in records) else []
+        for line in log.read_text(encoding="utf-8").splitlines():
+            record = json.loads(line)
+            if not record["step"]:
+                break
+            records.append(record)
     except (OSError, ValueError, TypeError, KeyError):
-        return []
+        pass
+    return records
+
+
+def _log_line(record: dict) -> str:
+    return json.dumps(record) + "\n"
 
 
 def _keep_losses(folder: Path, step: int, values: np.ndarray) -> None:
-    """Writes down the losses of an epoch that is broken off, for its line of the log."""
+    """Writes the losses of an interrupted epoch, for its line of the log."""
     losses = {"format_version": 1, "step": step, "losses": values.tolist()}
     write_json(folder / "unfinished_epoch.json", losses)
 
 
-def _with_earlier(folder: Path, step: int, values: np.ndarray) -> np.ndarray:
-    """Puts the losses of the epoch's first steps, before an interruption at `step`, in front."""
+def _with_earlier_losses(folder: Path, step: int, values: np.ndarray) -> np.ndarray:
+    """Puts the losses of the epoch's steps before an interruption at `step` in front."""
     try:
         earlier = json.loads((folder / "unfinished_epoch.json").read_text())
         if earlier["step"] == step and earlier["format_version"] == 1:
@@ -199,10 +213,6 @@ def _with_earlier(folder: Path, step: int, values: np.ndarray) -> np.ndarray:
     except (OSError, ValueError, TypeError, KeyError):
         pass
     return values
-
-
-def _write_log(log: Path, records: list[dict]) -> None:
-    write_text(log, "".join(json.dumps(record) + "\n" for record in records))
 
 
 def _tensorboard(folder: Path) -> Any:

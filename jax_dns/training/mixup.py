@@ -12,29 +12,25 @@ def mixup(
     audio: Float[ArrayLike, "b t"],
     *labels: Float[ArrayLike, "b ..."],
     alpha: float = 0.2,
-    probability: float = 1.0,
 ) -> tuple[Float[ArrayLike, "b ..."], ...]:
-    """Mixes each item with a partner from the whole batch.
+    """Mixes each item with a partner from the batch.
 
-    lambda ~ Beta(alpha, alpha) for each item by itself, the same for its waveform and all labels.
+    lambda ~ Beta(alpha, alpha) is drawn for each item, the same for its waveform and all labels.
 
     Args:
       key: of the draws.
       audio: [b, t] waveforms.
       *labels: arrays of b rows.
-      alpha: Beta's parameter; 0 leaves everything as it is.
-      probability: of mixing an item at all.
+      alpha: parameter of the Beta distribution; 0 returns everything unchanged.
 
     Returns:
       The mixed waveforms, then the mixed labels.
     """
     if alpha == 0:
         return audio, *labels
-    key_lambda, key_partner, key_apply = jax.random.split(key, 3)
+    key_lambda, key_partner, _ = jax.random.split(key, 3)
     n = len(audio)
     weight = jax.random.beta(key_lambda, alpha, alpha, (n,))
-    if probability < 1:
-        weight = jnp.where(jax.random.uniform(key_apply, (n,)) < probability, weight, 1.0)
     partner = jax.random.permutation(key_partner, n)
 
     def mix(x: ArrayLike) -> Array:

@@ -1,4 +1,4 @@
-"""Adam for the autoencoder; AdamW under torch's OneCycleLR for the extractor."""
+"""AdamW under torch's OneCycleLR."""
 
 import math
 from typing import NamedTuple
@@ -7,7 +7,7 @@ import optax
 
 
 class OneCycle(NamedTuple):
-    """What changes from step to step."""
+    """Hyperparameters of one step."""
 
     learning_rate: float
     b1: float
@@ -24,17 +24,17 @@ def one_cycle(
     div_factor: float = 25.0,
     final_div_factor: float = 1e4,
 ) -> OneCycle:
-    """torch's OneCycleLR with its defaults (Smith and Topin 2019, ref. [19]).
+    """Computes torch's OneCycleLR with its defaults (Smith and Topin 2019, ref. [19]).
 
-    The learning rate goes along a cosine from max_lr / 25 at step 0 to max_lr at step
-    0.3 n_steps - 1 (where that isn't whole, between two steps), then to max_lr / 25 / 1e4 at the
-    last step; Adam's beta_1 goes the other way, .95 to .85 to .95.
-    `optax.cosine_onecycle_schedule(n_steps - 1)` has the same rates only where 0.3 n_steps is
-    whole, and leaves beta_1 alone.
+    The learning rate follows a cosine from max_lr / 25 at step 0 to max_lr at step
+    0.3 n_steps - 1 (between two steps where that is not whole), then another to
+    max_lr / 25 / 1e4 at the last step. Adam's beta_1 moves the other way, .95 to .85 to .95.
+    `optax.cosine_onecycle_schedule(n_steps - 1)` gives the same rates only where 0.3 n_steps is
+    whole, and it leaves beta_1 alone.
 
     Args:
       step: from 0 to n_steps - 1.
-      n_steps: of the whole training.
+      n_steps: steps of the whole training.
       max_lr: peak learning rate.
       max_b1: beta_1 at both ends.
       base_b1: beta_1 at the peak.
@@ -57,16 +57,11 @@ def one_cycle(
 
 
 def adamw(*, weight_decay: float = 0.0) -> optax.GradientTransformation:
-    """AdamW whose rate and beta_1 are set at each step, see `with_one_cycle`."""
+    """Returns AdamW whose learning rate and beta_1 are set at each step.
+
+    They are arguments of the compiled step rather than constants in it, so that one compilation
+    serves machine types with different numbers of steps.
+    """
     return optax.inject_hyperparams(optax.adamw, static_args=("weight_decay",))(
         learning_rate=0.0, b1=0.9, weight_decay=weight_decay
     )
-
-
-def with_one_cycle(opt_state: optax.OptState, now: OneCycle) -> optax.OptState:
-    """The optimiser's state with this step's rate and beta_1 filled in.
-
-    Both are arguments of the compiled step and not constants in it, so one compilation serves
-    machines with different numbers of steps.
-    """
-    return opt_state._replace(hyperparams=opt_state.hyperparams | now._asdict())

@@ -1,4 +1,4 @@
-"""The two trainings of one machine type: from recordings to a trained state."""
+"""The training of a gradient model: from recordings to a trained state."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,15 +13,16 @@ from jax_dns.data.crops import crop_starts, read_segments
 from jax_dns.data.device_cache import DeviceCache, Recording
 from jax_dns.data.sampler import Split, draw, steps_per_epoch
 from jax_dns.errors import InputError
-from jax_dns.training.epochs import Epoch, Plan, from_cache, on_device
-from jax_dns.training.loop import fit
-from jax_dns.training.losses import serial_oe_loss
-from jax_dns.training.optimizers import OneCycle, one_cycle
-from jax_dns.training.steps import AutoencoderSteps, ExtractorSteps, TrainState
+from jax_dns.training.epochs import BatchSpec, from_cache, on_device
+from jax_dns.training.loop import train_loop
+from jax_dns.training.steps import TrainState, initial_state, jitted_validation, train_step
+from jax_dns.types import Batch, GradientModel
+
+OUTLIER = -1  # an outlier's section label
 
 
 class TrainingClips(NamedTuple):
-    """Training recordings of one machine type."""
+    """Training recordings, of one machine type as a rule."""
 
     clips: list[Clip]
     recordings: list[Recording]
@@ -29,229 +30,298 @@ class TrainingClips(NamedTuple):
 
     @property
     def digests(self) -> list[list[str]]:
-        """What the recordings are, for fingerprints: name and digest of the samples."""
+        """Name and digest of the samples of each recording, for fingerprints."""
         return [
             [clip.name, store.digest[row]]
             for clip, (store, row) in zip(self.clips, self.recordings)
         ]
 
 
+class TrainingData(NamedTuple):
+    """What one training sees."""
+
+    target: TrainingClips
+    outliers: tuple[TrainingClips, ...] = ()  # other machine types' clips
+
+    @property
+    def section_classes(self) -> list[tuple[str, int]]:
+        """Machine type and section of each class of t^id."""
+        return sorted({(clip.machine, clip.section) for clip in self.target.clips})
+
+    @property
+    def machine_classes(self) -> list[str]:
+        """Machine types, outliers' among them."""
+        sources = (self.target, *self.outliers)
+        return sorted({clip.machine for source in sources for clip in source.clips})
+
+    @property
+    def n_labels(self) -> tuple[tuple[str, int], ...]:
+        """Classes of each of a batch's labels, for `Facts`."""
+        sizes = (len(self.machine_classes), len(self.section_classes), 2)
+        return tuple(zip(("machine", "section", "domain"), sizes))
+
+
 class Schedule(NamedTuple):
-    """How long to train and what to keep; fields as in the config."""
+    """Length of a training, and what it saves; fields as in the config."""
 
     epochs: int
-    batch_size: int
-    validate_every: int
-    save_every: int
-    keep: str
+    batch_size: int  # segments
+    validate_every: int  # epochs
+    save_every: int  # epochs
+    checkpoint: str  # "last" or "best"
+    eval_batch_size: int = 64  # segments
     tensorboard: bool = False
     profile: bool = False
-
-
-def random_crops(
-    recordings: Sequence[Recording], uniform: np.ndarray, *, segment: int
-) -> np.ndarray:
-    """One crop of each recording, [b, segment]; see `segments.crop_starts` for `uniform`."""
-    starts = crop_starts(_lengths(recordings), uniform, segment=segment)
-    return read_segments(recordings, starts, segment=segment)
-
-
-def center_crops(recordings: Sequence[Recording], *, segment: int) -> np.ndarray:
-    """Each recording's middle crop, what validation looks at."""
-    return random_crops(recordings, np.full(len(recordings), 0.5), segment=segment)
-
-
-def map_batches(function: Any, *arrays: np.ndarray, size: int) -> Any:
-    """Applies a compiled function to batches of one size, the last one filled up and cut off."""
-    n = len(arrays[0])
-    outs = []
-    for first in range(0, n, size):
-        rows = np.minimum(np.arange(first, first + size), n - 1)
-        outs.append(function(*(x[rows] for x in arrays)))
-    return jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *outs)
 
 
 class BatchSource(NamedTuple):
     """Where batches come from and go to."""
 
-    library: DeviceCache | None = (
-        None  # all training recordings on the device; None: from the cache
+    cache: DeviceCache | None = None  # all training recordings in device memory; None: on the host
+    mesh: Mesh | None = None  # devices that share each batch; None: one device
+
+
+FROM_HOST = BatchSource()
+
+
+def join_clips(parts: Sequence[TrainingClips]) -> TrainingClips:
+    """Joins the training clips of several machine types, each with its own split."""
+    offsets = np.cumsum([0, *(len(part.clips) for part in parts)])
+    split = Split(
+        *(
+            np.concatenate([offset + rows for offset, rows in zip(offsets, column)])
+            for column in zip(*(part.split for part in parts))
+        )
     )
-    mesh: Mesh | None = None  # devices that share the extractor's batches; None: one device
+    return TrainingClips(
+        [clip for part in parts for clip in part.clips],
+        [recording for part in parts for recording in part.recordings],
+        split,
+    )
 
 
-FROM_CACHE = BatchSource()
+def random_crops(
+    recordings: Sequence[Recording], uniform: np.ndarray, *, segment: int
+) -> np.ndarray:
+    """Reads one crop of each recording, [b, segment]; see `crops.crop_starts` for `uniform`."""
+    starts = crop_starts(_lengths(recordings), uniform, segment=segment)
+    return read_segments(recordings, starts, segment=segment)
 
 
-def train_autoencoder(
-    steps: AutoencoderSteps,
-    score: Any,
-    data: TrainingClips,
+def center_crops(recordings: Sequence[Recording], *, segment: int) -> np.ndarray:
+    """Reads each recording's middle crop, which validation uses."""
+    return random_crops(recordings, np.full(len(recordings), 0.5), segment=segment)
+
+
+def map_batches(function: Callable[..., Any], *arrays: Any, size: int) -> Any:
+    """Applies a compiled function to batches of one size; the last one is padded and cut.
+
+    Args:
+      function: batches of each of the arrays -> a pytree of arrays.
+      *arrays: pytrees of arrays with n rows each.
+      size: rows of a batch.
+
+    Returns:
+      What the function gives for all n rows.
+    """
+    n = len(jax.tree.leaves(arrays)[0])
+    outputs = []
+    for first in range(0, n, size):
+        rows = np.minimum(np.arange(first, first + size), n - 1)
+        outputs.append(function(*jax.tree.map(lambda x, rows=rows: x[rows], arrays)))
+    return jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *outputs)
+
+
+def train_model(
+    model: GradientModel,
+    data: TrainingData,
     folder: Path,
     *,
     seed: int,
     segment: int,
     schedule: Schedule,
     title: str,
-    feed: BatchSource = FROM_CACHE,
+    source: BatchSource = FROM_HOST,
 ) -> TrainState:
-    """Trains f_G on one machine's normal sound, or takes up where an earlier run stopped."""
-    train = [data.recordings[i] for i in data.split.train]
-    plan = autoencoder_plan(train, seed=seed, batch_size=schedule.batch_size, segment=segment)
-    validate = autoencoder_validation(score, data, segment=segment, schedule=schedule)
-    return _fit(
-        lambda: steps.create(jax.random.key(seed)),
-        _epoch(steps.train, train, plan, segment, feed._replace(mesh=None)),
-        folder,
-        schedule,
-        steps_per_epoch(len(train), batch_size=schedule.batch_size),
-        validate,
-        title,
-    )
+    """Trains a gradient model, or resumes its training.
 
+    Args:
+      model: the component.
+      data: what it trains on.
+      folder: for checkpoints and the log.
+      seed: of the weights, the batches and the steps' randomness.
+      segment: samples.
+      schedule: see `Schedule`.
+      title: machine type and method, for messages.
+      source: see `BatchSource`.
 
-def autoencoder_plan(
-    train: Sequence[Recording], *, seed: int, batch_size: int, segment: int
-) -> Callable[[int], Plan]:
-    """Number of a step -> its batch, for the autoencoder."""
-    lengths = _lengths(train)
+    Returns:
+      The trained state.
 
-    def plan(number: int) -> Plan:
-        batch = draw(seed, number, n_target=len(train), batch_size=batch_size)
-        starts = crop_starts(lengths[batch.target], batch.crop, segment=segment)
-        return Plan(batch.target, starts)
-
-    return plan
-
-
-def autoencoder_validation(
-    score: Any, data: TrainingClips, *, segment: int, schedule: Schedule
-) -> Callable[[TrainState], float] | None:
-    """State -> mean error of the validation clips' middles; None without such clips."""
-    valid = center_crops([data.recordings[i] for i in data.split.valid], segment=segment)
-
-    def validate(state: TrainState) -> float:
-        errors = map_batches(
-            lambda audio: score(state.variables, audio), valid, size=schedule.batch_size
-        )
-        return float(errors.mean())
-
-    return validate if len(valid) else None
-
-
-def train_extractor(
-    steps: ExtractorSteps,
-    data: TrainingClips,
-    outliers: Sequence[TrainingClips],
-    folder: Path,
-    *,
-    seed: int,
-    segment: int,
-    schedule: Schedule,
-    max_lr: float,
-    lambda_id: float,
-    mask_outliers: bool,
-    embed_batch_size: int,
-    title: str,
-    feed: BatchSource = FROM_CACHE,
-) -> TrainState:
-    """Trains f_D on one machine's normal sound against other machines', or goes on with it."""
-    train = [data.recordings[i] for i in data.split.train]
-    others = [o.recordings[i] for o in outliers for i in o.split.train]
-    if not others:
-        raise InputError(
-            f"{title}: no outlier clips (expected training clips of another machine type)"
-        )
-    sections = sorted({clip.section for clip in data.clips})
-    one_hot = np.eye(len(sections), dtype=np.float32)
-    place = np.asarray([sections.index(clip.section) for clip in data.clips])
-    lengths = _lengths(train + others)
-    n_outlier = schedule.batch_size // 2
-    per_epoch = steps_per_epoch(len(train), batch_size=schedule.batch_size, outliers=True)
-    n_steps = per_epoch * schedule.epochs
-
-    def labels(rows: np.ndarray, n_others: int) -> tuple[np.ndarray, np.ndarray]:
-        machine = np.repeat(np.float32([1, 0]), [len(rows), n_others])
-        blank = np.zeros((n_others, len(sections)), np.float32)
-        return machine, np.concatenate([one_hot[place[rows]], blank])
-
-    def plan(number: int) -> Plan:
-        batch = draw(
-            seed,
-            number,
-            n_target=len(train),
-            n_outlier=len(others),
-            batch_size=schedule.batch_size,
-        )
-        rows = np.concatenate([batch.target, len(train) + batch.outlier])
-        starts = crop_starts(lengths[rows], batch.crop, segment=segment)
-        cycle = OneCycle(*map(np.float32, one_cycle(number, n_steps, max_lr=max_lr)))
-        return Plan(
-            rows,
-            starts,
-            (np.uint32(seed), *labels(data.split.train[batch.target], n_outlier), cycle),
-        )
-
-    valid_others = [o.recordings[i] for o in outliers for i in o.split.valid]
-    spread = np.linspace(0, len(valid_others), len(data.split.valid), endpoint=False, dtype=int)
-    valid_others = [valid_others[i] for i in np.unique(spread)] if valid_others else []
-    valid = [data.recordings[i] for i in data.split.valid] + valid_others
-    valid_audio = center_crops(valid, segment=segment)
-    valid_machine, valid_section = labels(data.split.valid, len(valid_others))
-
-    def validate(state: TrainState) -> float:
-        out = map_batches(
-            lambda audio: steps.extract(state.variables, audio), valid_audio, size=embed_batch_size
-        )
-        return float(
-            serial_oe_loss(
-                out.machine_logit,
-                out.section_logit,
-                valid_machine,
-                valid_section,
-                lambda_id=lambda_id,
-                mask_outliers=mask_outliers,
-            )[0]
-        )
-
-    def create() -> TrainState:
-        everywhere = feed.mesh and NamedSharding(feed.mesh, PartitionSpec())
-        return jax.jit(steps.create, out_shardings=everywhere)(jax.random.key(seed))
-
-    return _fit(
-        create,
-        _epoch(steps.train, train + others, plan, segment, feed),
-        folder,
-        schedule,
-        per_epoch,
-        validate if valid else None,
-        title,
-    )
-
-
-def _lengths(recordings: Sequence[Recording]) -> np.ndarray:
-    return np.asarray([store.length[row] for store, row in recordings])
-
-
-def _epoch(step, recordings, plan, segment: int, feed: BatchSource) -> Epoch:
-    if feed.library is None:
-        return from_cache(step, recordings, plan, segment=segment, mesh=feed.mesh)
-    return on_device(step, feed.library, recordings, plan, segment=segment, mesh=feed.mesh)
-
-
-def _fit(create, epoch, folder, schedule, per_epoch, validate, title) -> TrainState:
-    return fit(
-        create,
+    Raises:
+      InputError: no outliers for a model that needs them; see also `train_loop`.
+    """
+    check_outliers(model, data, title)
+    recordings = training_recordings(model, data)
+    plan = batch_plan(model, data, seed=seed, schedule=schedule, segment=segment)
+    replicated = source.mesh and NamedSharding(source.mesh, PartitionSpec())
+    step = train_step(model)
+    options = dict(segment=segment, mesh=source.mesh)
+    if source.cache is None:
+        epoch = from_cache(step, recordings, plan, **options)
+    else:
+        epoch = on_device(step, source.cache, recordings, plan, **options)
+    return train_loop(
+        lambda: initial_state(model, seed, sharding=replicated),
         epoch,
         folder=folder,
         epochs=schedule.epochs,
-        steps_per_epoch=per_epoch,
+        steps_per_epoch=epoch_steps(model, data, schedule),
         clips_per_step=schedule.batch_size,
-        validate=validate,
+        validate=validation(model, data, segment=segment, schedule=schedule),
         validate_every=schedule.validate_every,
         save_every=schedule.save_every,
-        keep=schedule.keep,
+        checkpoint=schedule.checkpoint,
         tensorboard=schedule.tensorboard,
         profile=schedule.profile,
         title=title,
     )
+
+
+def check_outliers(model: GradientModel, data: TrainingData, title: str) -> None:
+    """Raises InputError where a model needs outlier clips and there are none."""
+    if uses_outliers(model) and not any(len(other.split.train) for other in data.outliers):
+        raise InputError(
+            f"{title}: no outlier clips (expected training clips of another machine type)"
+        )
+
+
+def uses_outliers(model: GradientModel) -> bool:
+    """Returns whether half of each batch is outliers."""
+    return model.scope == "target+outliers"
+
+
+def training_recordings(model: GradientModel, data: TrainingData) -> list[Recording]:
+    """Lists the recordings that rows of `batch_plan` index: the target's, then outliers'."""
+    outliers = data.outliers if uses_outliers(model) else ()
+    return [
+        source.recordings[i] for source in (data.target, *outliers) for i in source.split.train
+    ]
+
+
+def epoch_steps(model: GradientModel, data: TrainingData, schedule: Schedule) -> int:
+    """Returns the steps of one epoch, a pass over the target's training clips."""
+    return steps_per_epoch(
+        len(data.target.split.train),
+        batch_size=schedule.batch_size,
+        outliers=uses_outliers(model),
+    )
+
+
+def batch_plan(
+    model: GradientModel, data: TrainingData, *, seed: int, schedule: Schedule, segment: int
+) -> Callable[[int], BatchSpec]:
+    """Makes the function that tells a step's batch.
+
+    Args:
+      model: the component.
+      data: what it trains on.
+      seed: of the batches.
+      schedule: see `Schedule`.
+      segment: samples.
+
+    Returns:
+      Number of a step -> its batch; rows index `training_recordings`.
+    """
+    recordings = training_recordings(model, data)
+    lengths, n_target = _lengths(recordings), len(data.target.split.train)
+    n_outlier = len(recordings) - n_target
+    is_target, section, labels = _labels(model, data, "train")
+    n_steps = epoch_steps(model, data, schedule) * schedule.epochs
+
+    def plan(number: int) -> BatchSpec:
+        batch = draw(
+            seed,
+            number,
+            n_target=n_target,
+            n_outlier=n_outlier,
+            batch_size=schedule.batch_size,
+        )
+        rows = np.concatenate([batch.target, n_target + batch.outlier])
+        values = model.schedule(number, n_steps) if model.schedule else {}
+        return BatchSpec(
+            rows,
+            crop_starts(lengths[rows], batch.crop, segment=segment),
+            (
+                np.uint32(seed),
+                is_target[rows],
+                section[rows],
+                {name: column[rows] for name, column in labels.items()},
+                {name: np.float32(value) for name, value in values.items()},
+            ),
+        )
+
+    return plan
+
+
+def validation(
+    model: GradientModel, data: TrainingData, *, segment: int, schedule: Schedule
+) -> Callable[[TrainState], float] | None:
+    """Makes the function state -> mean loss of the validation clips' middle crops.
+
+    As many outliers as target clips take part, spread over the machine types.
+
+    Returns:
+      None where there are no validation clips.
+    """
+    is_target, section, labels = _labels(model, data, "valid")
+    recordings = [data.target.recordings[i] for i in data.target.split.valid]
+    n_target = len(recordings)
+    rows = np.arange(n_target)
+    if uses_outliers(model):
+        outliers = [o.recordings[i] for o in data.outliers for i in o.split.valid]
+        spread = np.linspace(0, len(outliers), n_target, endpoint=False, dtype=int)
+        chosen = np.unique(spread) if outliers else spread[:0]
+        recordings += [outliers[i] for i in chosen]
+        rows = np.concatenate([rows, n_target + chosen])
+    if not recordings:
+        return None
+    labels = {name: column[rows] for name, column in labels.items()}
+    audio = center_crops(recordings, segment=segment)
+    batch = Batch(audio, is_target[rows], section[rows], labels)
+    loss = jitted_validation(model)
+
+    def validate(state: TrainState) -> float:
+        losses = map_batches(
+            lambda batch: loss(state.variables, batch), batch, size=schedule.eval_batch_size
+        )
+        return float(losses.mean())
+
+    return validate
+
+
+def _labels(
+    model: GradientModel, data: TrainingData, part: str
+) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    """Builds t^mac, t^id and the labels of the clips of one part of the split, outliers last."""
+    target = [data.target.clips[i] for i in getattr(data.target.split, part)]
+    outliers = []
+    if uses_outliers(model):
+        outliers = [o.clips[i] for o in data.outliers for i in getattr(o.split, part)]
+    clips, classes = target + outliers, data.section_classes
+    number = {label: i for i, label in enumerate(classes)}
+    index = [number[clip.machine, clip.section] for clip in target] + [OUTLIER] * len(outliers)
+    section = np.zeros((len(clips), len(classes)), np.float32)
+    section[np.arange(len(target)), index[: len(target)]] = 1
+    machines = data.machine_classes
+    labels = {
+        "machine": np.asarray([machines.index(clip.machine) for clip in clips], np.int32),
+        "section": np.asarray(index, np.int32),
+        "domain": np.asarray([clip.domain == "target" for clip in clips], np.int32),
+    }
+    is_target = np.repeat(np.float32([1, 0]), [len(target), len(outliers)])
+    return is_target, section, labels
+
+
+def _lengths(recordings: Sequence[Recording]) -> np.ndarray:
+    return np.asarray([store.length[row] for store, row in recordings])

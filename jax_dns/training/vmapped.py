@@ -1,7 +1,7 @@
-"""Several autoencoders trained as one program: `vmap` over machine types and seeds.
+"""Several trainings of one model as one program: `vmap` over machine types and seeds.
 
-Each run keeps its own clips, order, randomness and number of steps; where an epoch of one is
-shorter than another's, its state waits. The result is the one of training them one by one, but for
+Each run keeps its own clips, order, randomness and number of steps. Where an epoch of one run is
+shorter than another's, its state waits. The results equal those of training one by one, except for
 rounding.
 """
 
@@ -17,20 +17,22 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Bool, Float, Int
 
-from jax_dns.data.sampler import steps_per_epoch
 from jax_dns.files import write_text
 from jax_dns.training import checkpoints
-from jax_dns.training.epochs import Plan, Step, from_cache, on_device
-from jax_dns.training.loop import fit
-from jax_dns.training.steps import AutoencoderSteps, TrainState
+from jax_dns.training.epochs import BatchSpec, from_cache, on_device
+from jax_dns.training.loop import LAST, train_loop
+from jax_dns.training.steps import Step, TrainState, create_state, train_step
 from jax_dns.training.trainers import (
-    FROM_CACHE,
+    FROM_HOST,
     BatchSource,
     Schedule,
-    TrainingClips,
-    autoencoder_plan,
-    autoencoder_validation,
+    TrainingData,
+    batch_plan,
+    epoch_steps,
+    training_recordings,
+    validation,
 )
+from jax_dns.types import GradientModel
 
 RUNS = "runs"  # the mesh axis that the runs are spread over
 
@@ -38,85 +40,84 @@ RUNS = "runs"  # the mesh axis that the runs are spread over
 class Run(NamedTuple):
     """One of the trainings."""
 
-    data: TrainingClips
+    data: TrainingData
     seed: int
-    folder: Path  # for its checkpoint and log, as `train_autoencoder` leaves them
+    folder: Path  # for its checkpoint and log, as `train_model` leaves them
 
 
-def train_together(
-    steps: AutoencoderSteps,
-    score: Any,
+def train_vmapped(
+    model: GradientModel,
     runs: Sequence[Run],
     folder: Path,
     *,
     segment: int,
     schedule: Schedule,
     title: str,
-    feed: BatchSource = FROM_CACHE,
+    source: BatchSource = FROM_HOST,
     devices: Sequence[Any] = (),
 ) -> None:
-    """Trains f_G of several machine types and seeds, or takes up where an earlier run stopped.
+    """Trains one model on several machine types and seeds, or resumes that.
 
     Args:
-      steps: of the network.
-      score: (variables, audio) -> a_G, for validation.
+      model: the component, the same for all runs.
       runs: the trainings.
       folder: for the checkpoints on the way, of all runs in one.
       segment: samples.
-      schedule: `keep` must be "last".
-      title: of the progress bar.
-      feed: see `train_autoencoder`.
-      devices: the runs are spread over these; none is JAX's default device.
+      schedule: `checkpoint` must be LAST.
+      title: for messages.
+      source: see `train_model`; its mesh isn't used.
+      devices: the runs are spread over these; none: JAX's default device.
     """
     # Runs that only fill up the last device take no step.
     padded = [*runs, *[runs[-1]] * (-len(runs) % max(1, len(devices)))]
-    trained = [[run.data.recordings[i] for i in run.data.split.train] for run in padded]
-    recordings = [recording for train in trained for recording in train]
+    trained = [training_recordings(model, run.data) for run in padded]
+    recordings = [recording for part in trained for recording in part]
     first = np.cumsum([0, *map(len, trained)])
-    batch_size = schedule.batch_size
-    counts = np.asarray([steps_per_epoch(len(train), batch_size=batch_size) for train in trained])
+    counts = np.asarray([epoch_steps(model, run.data, schedule) for run in padded])
     longest = int(counts.max())
     counts[len(runs) :] = 0
     plans = [
-        autoencoder_plan(train, seed=run.seed, batch_size=batch_size, segment=segment)
-        for run, train in zip(padded, trained)
+        batch_plan(model, run.data, seed=run.seed, schedule=schedule, segment=segment)
+        for run in padded
     ]
 
-    def plan(number: int) -> Plan:
+    def plan(number: int) -> BatchSpec:
         epoch, place = divmod(number, longest)
-        active = place < counts
-        own = [
-            of(int(epoch * count + place) if count > place else 0)
-            for of, count in zip(plans, counts)
+        specs = [
+            plan(int(epoch * count + place) if count > place else 0)
+            for plan, count in zip(plans, counts)
         ]
-        rows = np.stack([first[i] + p.row for i, p in enumerate(own)])
-        return Plan(rows, np.stack([p.start for p in own]), (active,))
+        rows = np.stack([first[i] + spec.row for i, spec in enumerate(specs)])
+        arguments = jax.tree.map(lambda *x: np.stack(x), *(spec.rest for spec in specs))
+        starts = np.stack([spec.start for spec in specs])
+        return BatchSpec(rows, starts, (place < counts, *arguments))
 
     sharding = devices and NamedSharding(Mesh(np.asarray(devices), (RUNS,)), PartitionSpec(RUNS))
 
     def create() -> TrainState:
         keys = jnp.stack([jax.random.key(run.seed) for run in padded])
-        return jax.jit(jax.vmap(steps.create), out_shardings=sharding or None)(keys)
+        init = jax.vmap(functools.partial(create_state, model))
+        return jax.jit(init, out_shardings=sharding or None)(keys)
 
     validations = [
-        autoencoder_validation(score, run.data, segment=segment, schedule=schedule) for run in runs
+        validation(model, run.data, segment=segment, schedule=schedule) for run in runs
     ]
 
     def validate(state: TrainState) -> list[float]:
-        return [of(_one(state, i)) for i, of in enumerate(validations)]
+        return [validate(_select_run(state, i)) for i, validate in enumerate(validations)]
 
-    step = _vmapped(steps.train)
-    if feed.library is None:
+    step = _vmapped(train_step(model))
+    if source.cache is None:
         epoch = from_cache(step, recordings, plan, segment=segment)
     else:
-        epoch = on_device(step, feed.library, recordings, plan, segment=segment)
-    state = fit(
+        epoch = on_device(step, source.cache, recordings, plan, segment=segment)
+    state = train_loop(
         create,
         epoch,
         folder=folder,
         epochs=schedule.epochs,
         steps_per_epoch=longest,
-        clips_per_step=len(runs) * batch_size,
+        clips_per_step=len(runs) * schedule.batch_size,
         validate=validate if all(validations) else None,
         validate_every=schedule.validate_every,
         save_every=schedule.save_every,
@@ -127,20 +128,20 @@ def train_together(
     lines = (folder / "metrics.jsonl").read_text().splitlines()
     records = [json.loads(line) for line in lines]
     for i, run in enumerate(runs):
-        own = [_own(record, i, int(counts[i])) for record in records]
+        own = [_run_record(record, i, int(counts[i])) for record in records]
         write_text(run.folder / "metrics.jsonl", "".join(json.dumps(r) + "\n" for r in own))
         number = int(counts[i]) * schedule.epochs
-        checkpoints.save(run.folder / "checkpoints" / "last", number, _one(state, i))
+        checkpoints.save(run.folder / "checkpoints" / LAST, number, _select_run(state, i))
 
 
 def _summary(losses: Float[np.ndarray, "s runs"], counts: Int[np.ndarray, " runs"]) -> dict:
-    """Mean losses of an epoch: of each run over the steps it took, and of all runs."""
-    each = losses[:, : len(counts)].sum(0) / counts
-    return {"loss": float(each.mean()), "losses": each.tolist()}
+    """Averages an epoch's losses: of each run over the steps it took, and of all runs."""
+    means = losses[:, : len(counts)].sum(0) / counts
+    return {"loss": float(means.mean()), "losses": means.tolist()}
 
 
-def _own(record: dict, i: int, count: int) -> dict:
-    """A run's line of the log, as a training by itself would have left it."""
+def _run_record(record: dict, i: int, count: int) -> dict:
+    """Returns run i's line of the log, as its training alone would have left it."""
     epoch = record["epoch"]
     own = {"step": epoch * count, "epoch": epoch, "loss": record["losses"][i]}
     if "valid_loss" in record:
@@ -150,20 +151,20 @@ def _own(record: dict, i: int, count: int) -> dict:
 
 @functools.cache
 def _vmapped(step: Step) -> Step:
-    """The step for stacked states; those of runs that aren't active stay as they are."""
+    """Maps a step over stacked states; those of runs that aren't active stay as they are."""
 
-    def many(
-        state: TrainState, audio: Array, active: Bool[Array, " runs"]
+    def step_all(
+        state: TrainState, audio: Array, active: Bool[Array, " runs"], *arguments: Any
     ) -> tuple[TrainState, Array]:
-        new, loss = jax.vmap(step)(state, audio)
+        new, loss = jax.vmap(step)(state, audio, *arguments)
 
         def keep(new: Array, old: Array) -> Array:
             return jnp.where(active.reshape(-1, *[1] * (new.ndim - 1)), new, old)
 
         return jax.tree.map(keep, new, state), keep(loss, jnp.zeros_like(loss))
 
-    return jax.jit(many, donate_argnums=0)
+    return jax.jit(step_all, donate_argnums=0)
 
 
-def _one(state: TrainState, i: int) -> TrainState:
+def _select_run(state: TrainState, i: int) -> TrainState:
     return jax.tree.map(lambda x: x[i], state)

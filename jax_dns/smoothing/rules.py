@@ -1,0 +1,79 @@
+"""Smoothing rules: Eq. 7's plain mean, as a component."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from jax_dns.errors import InputError
+from jax_dns.smoothing.api import smooth_grid
+from jax_dns.smoothing.cross_clip import other_clip_counts, smooth_other_clips
+from jax_dns.smoothing.reference import METRICS
+from jax_dns.smoothing.validation import candidate_counts
+from jax_dns.types import Facts, Setting, SmoothingRule
+
+
+def uniform(
+    facts: Facts,
+    *,
+    ks: tuple[int, ...] = tuple(2**i for i in range(12)),
+    metric: str = "euclidean",
+    same_clip: bool = True,
+) -> SmoothingRule:
+    """Builds the paper's rule, Eq. 7: the mean of an item's score and its K - 1 nearest.
+
+    Args:
+      facts: of the data; not used.
+      ks: the Ks to choose from, in order of preference.
+      metric: "euclidean" or "cosine".
+      same_clip: whether a segment's neighbours may be of its own clip.
+
+    Returns:
+      The rule.
+
+    Raises:
+      InputError: an unknown metric, or Ks that aren't whole numbers of at least 1.
+    """
+    if metric not in METRICS:
+        raise InputError(f"metric: {metric!r}, expected {' or '.join(METRICS)}")
+    if not ks or not all(type(k) is int and k >= 1 for k in ks):
+        raise InputError(f"ks: {ks!r}, expected whole numbers, 1 or more")
+
+    def smooth(
+        scores: Float[np.ndarray, " n"],
+        features: Float[np.ndarray, "n d"],
+        *,
+        groups: Int[np.ndarray, " n"],
+        pool: Bool[np.ndarray, " n"],
+        clip: Int[np.ndarray, " n"],
+    ) -> Mapping[Setting, Float[np.ndarray, " n"]]:
+        largest = largest_k(groups, pool, clip=None if same_clip else clip)
+        usable = [k for k in ks if k <= largest]
+        if not usable:
+            return {}
+        options = dict(groups=groups, pool=pool, metric=metric)
+        if same_clip:
+            rows = smooth_grid(scores, features, usable, **options)
+        else:
+            rows = smooth_other_clips(scores, features, usable, clip=clip, **options)
+        return dict(zip(usable, rows))
+
+    return SmoothingRule("Proposed", "K", tuple(ks), smooth)
+
+
+def largest_k(
+    groups: Int[np.ndarray, " n"],
+    pool: Bool[np.ndarray, " n"],
+    *,
+    clip: Int[np.ndarray, " n"] | None = None,
+) -> int:
+    """Returns the largest K that every item has neighbours for.
+
+    Args:
+      groups: [n] neighbours are of the same group.
+      pool: [n] which items may be neighbours.
+      clip: [n] each item's recording, of which none of its neighbours may be; None: they may.
+    """
+    if clip is None:
+        return 1 + int(candidate_counts(groups, pool, groups, pool).min())
+    return 1 + int(other_clip_counts(clip, groups, pool).min())

@@ -1,0 +1,105 @@
+"""Models that are fitted once, without gradients: their training input and their file."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from jax_dns.data.crops import read_segments, segment_table
+from jax_dns.data.device_cache import Recording
+from jax_dns.errors import InputError
+from jax_dns.files import read_npz, write_npz
+from jax_dns.training.trainers import TrainingClips
+from jax_dns.types import FittedModel, Variables
+
+FILE = "fitted.npz"
+MACHINE = ""  # the key of a model of the whole machine type
+
+
+class SegmentBatches(NamedTuple):
+    """All segments of some recordings, batch by batch; can be iterated several times."""
+
+    recordings: Sequence[Recording]
+    segment: int  # samples
+    hop: int  # samples
+    batch_size: int
+
+    def __iter__(self) -> Iterator[Float[np.ndarray, "b t"]]:
+        lengths = np.asarray([store.length[row] for store, row in self.recordings])
+        rows, numbers = segment_table(lengths, segment=self.segment, hop=self.hop)
+        for first in range(0, len(rows), self.batch_size):
+            part = slice(first, first + self.batch_size)
+            recordings = [self.recordings[i] for i in rows[part]]
+            yield read_segments(recordings, numbers[part] * self.hop, segment=self.segment)
+
+
+def fit_model(
+    model: FittedModel,
+    data: TrainingClips,
+    folder: Path,
+    *,
+    seed: int,
+    segment: int,
+    hop: int,
+    batch_size: int,
+) -> Path:
+    """Fits a model to the training clips and writes its arrays.
+
+    Args:
+      model: the component.
+      data: training clips; those of `data.split.train` are used.
+      folder: for the file.
+      seed: given to the model.
+      segment: samples.
+      hop: samples between segments.
+      batch_size: segments in a batch.
+
+    Returns:
+      The file.
+
+    Raises:
+      InputError: the model gives something else than a flat dict of finite arrays.
+    """
+    arrays = {}
+    for key, rows in _groups(model, data).items():
+        recordings = [data.recordings[i] for i in rows]
+        variables = model.fit(SegmentBatches(recordings, segment, hop, batch_size), seed)
+        if not isinstance(variables, dict):
+            raise InputError(
+                f"component {model.name}: fit returned {type(variables).__name__}, "
+                "expected a dict of arrays"
+            )
+        for name, value in variables.items():
+            array = np.asarray(value)
+            if array.dtype == object or not np.isfinite(array).all():
+                raise InputError(f"component {model.name}: {name} isn't a finite array")
+            arrays[f"{key}/{name}"] = array
+    write_npz(folder / FILE, arrays)
+    return folder / FILE
+
+
+def read_fitted(folder: Path) -> dict[str, Variables]:
+    """Reads what `fit_model` wrote.
+
+    Returns:
+      Variables by section number as text, or under MACHINE alone.
+
+    Raises:
+      InputError: the file can't be read.
+    """
+    models: dict[str, dict] = {}
+    for path, array in read_npz(folder / FILE).items():
+        key, _, name = path.partition("/")
+        models.setdefault(key, {})[name] = array
+    return models
+
+
+def _groups(model: FittedModel, data: TrainingClips) -> dict[str, list[int]]:
+    """Lists the training clips of each model to fit."""
+    groups: dict[str, list[int]] = {}
+    for row in data.split.train.tolist():
+        key = str(data.clips[row].section) if model.per_section else MACHINE
+        groups.setdefault(key, []).append(row)
+    return groups
