@@ -30,7 +30,7 @@ from paper.umap_panels import FORMATS, save_figure
 
 from jax_dns.errors import InputError
 from jax_dns.evaluation.metrics import harmonic_mean
-from jax_dns.evaluation.tables import METHODS, aligned, percent, to_csv
+from jax_dns.evaluation.tables import aligned, percent, to_csv
 from jax_dns.files import write_text
 from jax_dns.pipeline.workdir import read_config
 
@@ -161,7 +161,7 @@ def values_of(points: Sequence[Point], shift: float, method: str, column: str) -
 
 def methods_of(points: Sequence[Point]) -> list[str]:
     """Methods that there are, in the tables' order."""
-    return [method for method in METHODS if any(p.method == method for p in points)]
+    return [method for method in STYLES if any(p.method == method for p in points)]
 
 
 def table(points: Sequence[Point]) -> str:

@@ -11,8 +11,9 @@ from paper.published import TOYCAR_5, TOYCAR_5_PLACE
 
 from jax_dns.errors import InputError, first_three
 from jax_dns.evaluation.bootstrap import draw_counts, harmonic_means, resampled_summary
-from jax_dns.evaluation.hyperparameters import Candidate, Choice
+from jax_dns.evaluation.hyperparameters import TableRow
 from jax_dns.evaluation.metrics import POOLED, harmonic_mean
+from jax_dns.evaluation.results import MethodResult
 from jax_dns.evaluation.tables import ALL
 from jax_dns.pipeline.select import Chosen, chosen_settings
 from jax_dns.pipeline.smooth import READINGS, MachineResults, RunResults
@@ -90,27 +91,27 @@ def choose(config: ConfigDict, found: RunResults, reading: str) -> Chosen:
 
 
 def _toycar_5(
-    found: MachineResults | None, rows: Sequence[Choice], reading: str
-) -> dict[str, list[Choice]]:
+    found: MachineResults | None, rows: Sequence[TableRow], reading: str
+) -> dict[str, list[TableRow]]:
     """The column ToyCar-5 of one seed; nothing where section 5 isn't labelled or isn't there."""
 
-    def value(candidate: Candidate) -> float:
+    def value(candidate: MethodResult) -> float:
         return harmonic_mean(
             cell.auc
-            for cell in candidate.cells
+            for cell in candidate.metrics
             if cell.section == TOYCAR_5_PLACE[1] and (cell.domain == POOLED) == READINGS[reading]
         )
 
     kept = []
     for row in rows:
-        candidate = row.candidate
-        if row.method == "Proposed (Oracle)":
-            candidate = min(
-                (c for c in found.candidates if c.method == "Proposed"),
-                key=lambda c: (-value(c), c.size, c.data != "source"),
+        result = row.result
+        if row.is_oracle:
+            result = min(
+                (r for r in found.candidates if r.method == row.result.method),
+                key=lambda r: (-value(r), r.value, r.data != "source"),
             )
-        if not np.isnan(value(candidate)):
-            kept.append(Choice(row.method, candidate, value(candidate), row.development))
+        if not np.isnan(value(result)):
+            kept.append(row._replace(result=result, evaluation=value(result)))
     return {TOYCAR_5: kept} if kept else {}
 
 
@@ -129,11 +130,9 @@ def entries(
         rows: dict[str, list[tuple[float, Float[np.ndarray, " b"]]]] = {}
         for seed, by_column in chosen.items():
             for choice in by_column.get(column, []):
-                if not np.isnan(choice.value):
-                    drawn = _resampled(
-                        config, found[seed], choice.candidate, column, counts, reading
-                    )
-                    rows.setdefault(choice.method, []).append((choice.value, drawn))
+                if not np.isnan(choice.evaluation):
+                    drawn = _resampled(config, found[seed], choice.result, column, counts, reading)
+                    rows.setdefault(choice.label, []).append((choice.evaluation, drawn))
         for method, pairs in rows.items():
             if len(pairs) == len(chosen):
                 values, draws = zip(*pairs)
@@ -149,7 +148,7 @@ def entries(
 def _resampled(
     config: ConfigDict,
     found: Mapping[str, MachineResults],
-    candidate: Candidate,
+    candidate: MethodResult,
     column: str,
     counts: Counts,
     reading: str,

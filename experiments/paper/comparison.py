@@ -9,7 +9,7 @@ from jaxtyping import Float
 from paper import published
 
 from jax_dns.evaluation.bootstrap import interval
-from jax_dns.evaluation.tables import ALL, METHODS, percent
+from jax_dns.evaluation.tables import ALL, percent
 
 MINUS = "−"
 
@@ -82,7 +82,7 @@ def table_one(
 
 
 def setting_text(method: str, setting: published.Setting | None) -> str:
-    """As `selection.Candidate.setting` says it; - for none."""
+    """As `MethodResult.setting` shows it; - for none."""
     if setting is None:
         return "-"
     return f"{'GMM ' if method == 'SerialOE' else 'K='}{setting.size} {setting.data}"
@@ -148,7 +148,7 @@ def machines_of(columns: Iterable[str]) -> list[str]:
 
 def in_order(methods: Iterable[str]) -> list[str]:
     """Methods in the order of Table II."""
-    return [method for method in METHODS if method in set(methods)]
+    return [method for method in published.TABLE_TWO if method in set(methods)]
 
 
 def figure(entry: Entry | None, signed: bool = False) -> str:

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from jax_dns.evaluation.hyperparameters import Candidate
-from jax_dns.evaluation.metrics import cells
+from jax_dns.evaluation.metrics import section_metrics
 from jax_dns.pipeline.smooth import Folders, MachineResults, RunResults, proposed, serial_oe
 from jax_dns.segments_file import clips_of, read_segments
 
@@ -69,11 +68,11 @@ def rated(
                     segments, _ = read_segments(folder / "segments.npz")
                     test = segments.where(segments.split == "test")
                     of_inlier = name.startswith("inlier.")
-                    scored = (
+                    results = (
                         serial_oe(config, segments, seed) if of_inlier else proposed(config, test)
                     )
                     clips = clips_of(test)
-                    rows = [Candidate(*s, cells=cells(clips, s.scores)) for s in scored]
+                    rows = [r._replace(metrics=section_metrics(clips, r.scores)) for r in results]
                     found[seed][machine] = MachineResults(clips, rows)
                     bar.update()
             yield name, found

@@ -1,84 +1,80 @@
-"""Hyperparameters from the development sections, and the oracle from the evaluation sections."""
+"""Hyperparameters chosen on the development sections, and the oracle on the evaluation sections."""
 
 import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from jaxtyping import Float
-from numpy import ndarray
-
-from jax_dns.evaluation.metrics import SectionMetrics, summary
+from jax_dns.evaluation.metrics import summary
+from jax_dns.evaluation.results import ORACLE_SUFFIX, MethodResult, methods_of
 
 
-class Candidate(NamedTuple):
-    """One method with one setting of its hyperparameters, over all test clips of a machine."""
+class TableRow(NamedTuple):
+    """A row of Table II for one machine type: a method in the setting chosen."""
 
-    method: str  # "AE", "SerialOE" or "Proposed"
-    size: int  # clusters or K; 0 where there is none
-    data: str  # "source" or "all": the GMM's training clips, or the pool; "" where there is none
-    scores: Float[ndarray, " c"]
-    cells: list[SectionMetrics]
+    result: MethodResult
+    is_oracle: bool  # whether the setting was chosen on the evaluation sections
+    evaluation: float  # harmonic mean over the evaluation sections, a fraction of 1
+    development: float  # the same over the development sections
 
     @property
-    def setting(self) -> str:
-        """As a person would read it."""
-        unit = {"SerialOE": "GMM ", "Proposed": "K="}.get(self.method, "")
-        return f"{unit}{self.size} {self.data}".strip() if self.size else ""
-
-
-class Choice(NamedTuple):
-    """A row of Table II for one machine."""
-
-    method: str
-    candidate: Candidate
-    value: float  # over the evaluation sections, a fraction of 1
-    development: float  # over the development sections
+    def label(self) -> str:
+        """Returns the row's name in tables: the method, with a suffix for an oracle."""
+        return self.result.method + (ORACLE_SUFFIX if self.is_oracle else "")
 
 
 def select(
-    candidates: Sequence[Candidate],
+    results: Sequence[MethodResult],
     *,
     dev_sections: Iterable[int],
     eval_sections: Iterable[int],
     pooled: bool,
-) -> list[Choice]:
-    """SerialOE, AE, Proposed and Proposed (Oracle), each with its best setting.
+) -> list[TableRow]:
+    """Chooses the best setting of each method.
 
-    The best has the largest harmonic mean of AUC and pAUC over the development sections; the oracle
-    over the evaluation sections. Ties go to the smaller K or fewer clusters, then to Source. Where
-    the two sets of sections overlap, the choice has seen the answer: the row is then called oracle.
+    The best setting has the largest harmonic mean of AUC and pAUC over the development sections.
+    An oracle row, for methods that have one, takes the evaluation sections instead. Ties go to the
+    smaller value (of K, of the number of clusters), then to the source domain. Where development
+    and evaluation sections overlap, a method with an oracle row has that row alone: its setting
+    would be chosen on the sections that are reported.
 
     Args:
-      candidates: all methods and settings of one machine.
-      dev_sections: sections whose labels choose.
+      results: all methods in all settings, for one machine type.
+      dev_sections: sections whose labels choose the setting.
       eval_sections: sections that are reported.
       pooled: see `metrics.summary`.
 
     Returns:
-      The rows that can be made: a method without candidates, or one to be chosen on sections
-      without labels, is left out.
+      Rows in the order in which `results` name the methods. A method whose setting can't be chosen,
+      because the sections have no labels, has no row.
     """
     dev, final = tuple(dev_sections), tuple(eval_sections)
-
-    def value(candidate: Candidate, sections: tuple[int, ...]) -> float:
-        return summary(candidate.cells, sections=sections, pooled=pooled)
-
-    def best(method: str, sections: tuple[int, ...]) -> Candidate | None:
-        rated = [(value(c, sections), c) for c in candidates if c.method == method]
-        rated = [(v, c) for v, c in rated if not math.isnan(v)]
-        if not rated:
-            return None
-        return min(rated, key=lambda r: (-r[0], r[1].size, r[1].data != "source"))[1]
-
     overlap = bool(set(dev) & set(final))
-    rows = [
-        ("SerialOE", best("SerialOE", dev)),
-        ("AE", next((c for c in candidates if c.method == "AE"), None)),
-        ("Proposed", None if overlap else best("Proposed", dev)),
-        ("Proposed (Oracle)", best("Proposed", final)),
-    ]
+
+    def mean(result: MethodResult, sections: tuple[int, ...]) -> float:
+        return summary(result.metrics, sections=sections, pooled=pooled)
+
+    def best(settings: Sequence[MethodResult], sections: tuple[int, ...]) -> MethodResult | None:
+        means = [(mean(result, sections), result) for result in settings]
+        ranked = [
+            (-m, r.value, r.data != "source", i)
+            for i, (m, r) in enumerate(means)
+            if not math.isnan(m)
+        ]
+        return settings[min(ranked)[-1]] if ranked else None
+
+    rows = []
+    for method in methods_of(results):
+        settings = [result for result in results if result.method == method]
+        if not settings[0].parameter:
+            rows.append((settings[0], False))
+            continue
+        has_oracle = settings[0].oracle
+        if not (has_oracle and overlap):
+            rows.append((best(settings, dev), False))
+        if has_oracle:
+            rows.append((best(settings, final), True))
     return [
-        Choice(name, candidate, value(candidate, final), value(candidate, dev))
-        for name, candidate in rows
-        if candidate is not None
+        TableRow(result, is_oracle, mean(result, final), mean(result, dev))
+        for result, is_oracle in rows
+        if result is not None
     ]

@@ -81,7 +81,7 @@ def harmonic_mean(values: Iterable[float]) -> float:
     return float(hmean(values)) if values else math.nan
 
 
-def cells(clips: Clips, scores: Float[np.ndarray, " c"]) -> list[SectionMetrics]:
+def section_metrics(clips: Clips, scores: Float[np.ndarray, " c"]) -> list[SectionMetrics]:
     """AUC and pAUC of every section, by domain and pooled.
 
     Args:

@@ -1,6 +1,7 @@
 """Figures; matplotlib and umap-learn (extra viz) are imported where they are used."""
 
 import io
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from jax_dns.evaluation.hyperparameters import Candidate
 from jax_dns.evaluation.metrics import summary
+from jax_dns.evaluation.results import MethodResult, methods_of
 from jax_dns.files import write_bytes
+
+MARKERS = {"source": "o", "all": "s"}
 
 
 def missing_packages() -> list[str]:
@@ -22,7 +25,7 @@ def missing_packages() -> list[str]:
 
 def k_curve(
     path: Path,
-    candidates: Sequence[Candidate],
+    results: Sequence[MethodResult],
     *,
     title: str,
     sections: dict[str, Sequence[int]],
@@ -32,16 +35,16 @@ def k_curve(
 
     Args:
       path: of the PNG.
-      candidates: all methods and settings of one machine type.
+      results: all methods and settings of one machine type.
       title: of the figure.
       sections: name -> sections, a panel each.
       pooled: see `metrics.summary`.
     """
-    _save(k_curve_figure(candidates, title=title, sections=sections, pooled=pooled), path)
+    _save(k_curve_figure(results, title=title, sections=sections, pooled=pooled), path)
 
 
 def k_curve_figure(
-    candidates: Sequence[Candidate],
+    results: Sequence[MethodResult],
     *,
     title: str,
     sections: dict[str, Sequence[int]],
@@ -51,20 +54,18 @@ def k_curve_figure(
     figure, panels = _figure(len(sections))
     for axes, (name, chosen) in zip(panels, sections.items()):
 
-        def value(candidate: Candidate, chosen: Sequence[int] = chosen) -> float:
-            return 100 * summary(candidate.cells, sections=chosen, pooled=pooled)
+        def percent(result: MethodResult, chosen: Sequence[int] = chosen) -> float:
+            return 100 * summary(result.metrics, sections=chosen, pooled=pooled)
 
-        for data, marker in (("source", "o"), ("all", "s")):
-            line = [
-                (c.size, value(c)) for c in candidates if (c.method, c.data) == ("Proposed", data)
-            ]
-            if line:
-                axes.plot(*zip(*sorted(line)), marker=marker, label=f"Proposed, {data}")
-        for method, style in (("AE", "--"), ("SerialOE", ":")):
-            values = [value(c) for c in candidates if c.method == method]
-            if values:
-                label = method if len(values) == 1 else f"{method}, best of {len(values)}"
-                axes.axhline(np.nanmax(values), color="black", linestyle=style, label=label)
+        curves = [r for r in results if r.parameter == "K"]
+        for method, data in dict.fromkeys((r.method, r.data) for r in curves):
+            line = [(r.value, percent(r)) for r in curves if (r.method, r.data) == (method, data)]
+            axes.plot(*zip(*sorted(line)), marker=MARKERS[data], label=f"{method}, {data}")
+        others = [r for r in results if r.parameter != "K"]
+        for method, style in zip(methods_of(others), itertools.cycle(("--", ":", "-."))):
+            values = [percent(r) for r in others if r.method == method]
+            label = method if len(values) == 1 else f"{method}, best of {len(values)}"
+            axes.axhline(np.nanmax(values), color="black", linestyle=style, label=label)
         axes.set_xscale("log", base=2)
         axes.xaxis.set_major_formatter("{x:g}")
         axes.set(xlabel="K", title=f"{title}, {name}" if title else name)

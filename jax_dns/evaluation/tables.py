@@ -9,7 +9,6 @@ import numpy as np
 
 from jax_dns.evaluation.metrics import POOLED, SectionMetrics, harmonic_mean
 
-METHODS = ("SerialOE", "AE", "Proposed", "Proposed (Oracle)")
 ALL = "All-hmean"
 
 
@@ -35,12 +34,11 @@ def table_two(rows: Mapping[str, Mapping[str, Sequence[float]]], title: str) -> 
     """
     machines = list(dict.fromkeys(machine for row in rows.values() for machine in row))
     lines = [["Method", *machines, ALL]]
-    for method in METHODS:
-        if method in rows:
-            row = with_all_hmean(rows[method])
-            if len(rows[method]) < len(machines):
-                del row[ALL]
-            lines.append([method, *(percent(row.get(m, [])) for m in (*machines, ALL))])
+    for method, values in rows.items():
+        row = with_all_hmean(values)
+        if len(values) < len(machines):
+            del row[ALL]
+        lines.append([method, *(percent(row.get(m, [])) for m in (*machines, ALL))])
     return f"{title}\n{aligned(lines)}"
 
 

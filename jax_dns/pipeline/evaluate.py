@@ -9,7 +9,8 @@ from tqdm import tqdm
 
 from jax_dns.errors import InputError
 from jax_dns.evaluation import plots, tables
-from jax_dns.evaluation.hyperparameters import Candidate, Choice
+from jax_dns.evaluation.hyperparameters import TableRow
+from jax_dns.evaluation.results import ORACLE_SUFFIX, MethodResult
 from jax_dns.files import write_json, write_text
 from jax_dns.fingerprints import fingerprint, is_done, record, recorded
 from jax_dns.pipeline import figures
@@ -96,11 +97,11 @@ def _files(workdir: Path, folders: Folders) -> list[Path]:
 
 def _write_selection(config: ConfigDict, found: MachineResults, folder: Path) -> None:
     """Writes the chosen settings; keeps earlier ones where there are no labels to choose by."""
-    if not any(candidate.cells for candidate in found.candidates):
+    if not any(candidate.metrics for candidate in found.candidates):
         return
     chosen = {
         reading: {
-            c.method: {"size": c.candidate.size, "data": c.candidate.data}
+            c.label: {"size": c.result.value, "data": c.result.data}
             for c in choices(config, found, reading)
         }
         for reading in READINGS
@@ -132,16 +133,16 @@ def _write_scores(found: MachineResults, machine: str, folder: Path) -> None:
 
 def _selected(
     found: MachineResults, machine: str, folder: Path, reading: str
-) -> dict[str, Candidate]:
+) -> dict[str, MethodResult]:
     """Each method in the setting once selected, or the largest below it that there is."""
     selection = recorded(folder, "selection", strict=True).get(reading, {})
-    columns = {c.method: c for c in found.candidates if c.method == "AE"}
-    for method in ("SerialOE", "Proposed"):
+    columns = {c.method: c for c in found.candidates if not c.parameter}
+    for method in dict.fromkeys(c.method for c in found.candidates if c.parameter):
         candidate = at_most(found, method, selection)
         if candidate:
             columns[method] = candidate
-            wanted = selection.get(method) or selection[f"{method} (Oracle)"]
-            if candidate.size != wanted["size"]:
+            wanted = selection.get(method) or selection[method + ORACLE_SUFFIX]
+            if candidate.value != wanted["size"]:
                 tqdm.write(
                     f"{machine}: {method} with {candidate.setting}; the setting selected, "
                     f"{wanted['size']}, needs more clips"
@@ -152,7 +153,7 @@ def _selected(
 def _evaluate(config: ConfigDict, workdir: Path, folders: Folders, found: RunResults) -> str:
     """Writes results.json, results.csv, result.csv and figures; returns the tables."""
     if not any(
-        c.cells for machines in found.values() for f in machines.values() for c in f.candidates
+        c.metrics for machines in found.values() for f in machines.values() for c in f.candidates
     ):
         return "No section has labelled test clips of both classes: no tables.\n"
     seeds, machines = list(found), list(next(iter(found.values())))
@@ -177,31 +178,29 @@ def _evaluate(config: ConfigDict, workdir: Path, folders: Folders, found: RunRes
                 for machine in machines
             ]
     for seed in seeds:
-        for method in ("AE", "SerialOE", "Proposed"):
-            rows = {
-                m: c.candidate.cells
-                for m in machines
-                for c in choices(config, found[seed][m], "by_domain")
-                if c.method == method
-            }
-            root = next(iter(folders[seed].values())).parent
-            if rows:
-                write_results(root / "official" / method, rows)
+        official: dict[str, dict] = {}
+        for m in machines:
+            for row in choices(config, found[seed][m], "by_domain"):
+                if not row.is_oracle:
+                    official.setdefault(row.label, {})[m] = row.result.metrics
+        root = next(iter(folders[seed].values())).parent
+        for method, rows in official.items():
+            write_results(root / "official" / method, rows)
     write_json(workdir / "results.json", {"format_version": 1, "readings": values})
     write_text(workdir / "results.csv", _long_csv(found))
     texts += [*more, figures.draw(config, workdir, folders, found)]
     return "\n" + "\n\n".join(text for text in texts if text) + "\n"
 
 
-def _choice_json(choice: Choice) -> dict:
+def _choice_json(choice: TableRow) -> dict:
     def number(x: float) -> float | None:
         return None if np.isnan(x) else x
 
     return {
-        "method": choice.method,
-        "size": choice.candidate.size,
-        "data": choice.candidate.data,
-        "value": number(choice.value),
+        "method": choice.label,
+        "size": choice.result.value,
+        "data": choice.result.data,
+        "value": number(choice.evaluation),
         "development": number(choice.development),
     }
 
@@ -210,10 +209,10 @@ def _long_csv(found: RunResults) -> str:
     """Every setting, section and domain."""
     header = ("seed", "machine", "method", "size", "data", "section", "domain", "auc", "pauc")
     rows = [
-        (seed, machine, c.method, c.size, c.data, *cell)
+        (seed, machine, c.method, c.value, c.data, *cell)
         for seed, machines in found.items()
         for machine, f in machines.items()
         for c in f.candidates
-        for cell in c.cells
+        for cell in c.metrics
     ]
     return tables.to_csv([header, *rows])

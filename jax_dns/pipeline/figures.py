@@ -103,7 +103,7 @@ def _umap(config: ConfigDict, found: MachineResults, machine: str, folder: Path)
     choice, _ = shown(config, found, folder)
     if choice is not None and config.smoothing.unit == "segment":
         scores[f"smoothed, {choice.setting}"] = smoothed_segments(
-            config, test, choice.size, choice.data
+            config, test, choice.value, choice.data
         )
     present = [s for s in config.data.eval_sections if s in test.section]
     here = test.section == (present[0] if present else test.section[0])

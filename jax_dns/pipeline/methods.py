@@ -4,12 +4,12 @@ Each gives clip scores: the mean over a clip's segments (Sec. IV.A).
 """
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 
 from jax_dns.errors import InputError
+from jax_dns.evaluation.results import MethodResult
 from jax_dns.inlier.gmm import fit_mixture, negative_log_likelihood
 from jax_dns.segments_file import Segments, clip_mean, clips_of
 from jax_dns.smoothing.api import smooth_grid
@@ -19,18 +19,9 @@ from jax_dns.smoothing.validation import candidate_counts
 DOMAINS = {"source": ("source",), "all": ("source", "target")}
 
 
-class Scored(NamedTuple):
-    """Clip scores of one method in one setting; row i is clip i of `artefact.clips_of`."""
-
-    method: str  # "AE", "SerialOE" or "Proposed"
-    size: int  # clusters or K; 0 where there is none
-    data: str  # "source" or "all": the GMM's training clips, or the pool; "" where there is none
-    scores: Float[np.ndarray, " c"]
-
-
-def autoencoder(test: Segments) -> Scored:
+def autoencoder(test: Segments) -> MethodResult:
     """a_G itself."""
-    return Scored("AE", 0, "", clip_mean(clips_of(test), test.score))
+    return MethodResult("AE", "", 0, "", clip_mean(clips_of(test), test.score))
 
 
 def serial_oe(
@@ -41,7 +32,7 @@ def serial_oe(
     data: Iterable[str],
     seed: int = 0,
     regularisation: float = 1e-6,
-) -> list[Scored]:
+) -> list[MethodResult]:
     """SerialOE's second stage: one mixture a section, negative log-likelihood as the score.
 
     Args:
@@ -72,7 +63,7 @@ def serial_oe(
                 )
                 here = test.section == section
                 scores[here] = negative_log_likelihood(mixture, test.feature[here])
-            found.append(Scored("SerialOE", size, name, clip_mean(clips, scores)))
+            found.append(MethodResult("SerialOE", "GMM", size, name, clip_mean(clips, scores)))
     return found
 
 
@@ -86,7 +77,7 @@ def proposed(
     outside_pool: str = "smooth",
     metric: str = "euclidean",
     same_clip: bool = True,
-) -> list[Scored]:
+) -> list[MethodResult]:
     """Eq. 7 for every K and pool.
 
     Args:
@@ -132,7 +123,8 @@ def proposed(
             raise InputError(f"smoothing.outside_pool: {outside_pool!r}, expected smooth or keep")
         for k, row in zip(usable, grid):
             mean = row if unit == "clip" else clip_mean(clips, row)
-            found.append(Scored("Proposed", k, name, np.asarray(mean, np.float64)))
+            mean = np.asarray(mean, np.float64)
+            found.append(MethodResult("Proposed", "K", k, name, mean, oracle=True))
     return found
 
 

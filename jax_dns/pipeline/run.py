@@ -152,7 +152,7 @@ def _smooth(config: ConfigDict, name: str, folder: Path) -> None:
     test = segments.where(segments.split == "test")
     found = proposed(config, test)
     for data in recordings.names(c.data):
-        largest = max((s.size for s in found if s.data == data), default=0)
+        largest = max((s.value for s in found if s.data == data), default=0)
         if largest < max(c.ks):
             tqdm.write(
                 f"{name}: K up to {largest} of {max(c.ks)} fits every section's pool, {data}"

@@ -10,16 +10,16 @@ from jaxtyping import Int
 from ml_collections import ConfigDict
 
 from jax_dns.errors import InputError
-from jax_dns.evaluation.hyperparameters import Candidate, Choice, select
-from jax_dns.evaluation.metrics import cells
+from jax_dns.evaluation.hyperparameters import TableRow, select
+from jax_dns.evaluation.metrics import section_metrics
+from jax_dns.evaluation.results import MethodResult
 from jax_dns.files import read_npz, write_npz
 from jax_dns.fingerprints import recorded
 from jax_dns.pipeline import methods
 from jax_dns.pipeline.index import names
-from jax_dns.pipeline.methods import Scored
 from jax_dns.segments_file import Clips, Segments, clips_of, read_segments
 
-FORMAT_VERSION = 1  # of serial_oe.npz and smoothed.npz
+FORMAT_VERSION = 2  # of serial_oe.npz and smoothed.npz
 READINGS = {"pooled": True, "by_domain": False}
 TITLES = {
     "pooled": "both domains of a section pooled",
@@ -32,10 +32,10 @@ class MachineResults(NamedTuple):
     """One machine type and seed: its test clips and every method in every setting."""
 
     clips: Clips
-    candidates: list[Candidate]
+    candidates: list[MethodResult]
 
 
-def write_method_results(path: Path, found: list[Scored], test: Segments) -> None:
+def write_method_results(path: Path, found: list[MethodResult], test: Segments) -> None:
     """Writes the clip scores of many settings."""
     write_npz(
         path,
@@ -43,14 +43,16 @@ def write_method_results(path: Path, found: list[Scored], test: Segments) -> Non
             "format_version": np.asarray(FORMAT_VERSION),
             "clip": clips_of(test).name,
             "method": np.asarray([s.method for s in found], str),
-            "size": np.asarray([s.size for s in found], np.int32),
+            "parameter": np.asarray([s.parameter for s in found], str),
+            "value": np.asarray([s.value for s in found], np.float64),
             "data": np.asarray([s.data for s in found], str),
             "scores": np.asarray([s.scores for s in found], np.float64),
+            "oracle": np.asarray([s.oracle for s in found], bool),
         },
     )
 
 
-def read_method_results(path: Path) -> list[Scored]:
+def read_method_results(path: Path) -> list[MethodResult]:
     """Reads what `write_method_results` wrote; nothing where the stage hasn't run.
 
     Raises:
@@ -65,10 +67,17 @@ def read_method_results(path: Path) -> list[Scored]:
             f"{path}: format_version is {version}, expected {FORMAT_VERSION} (run the stages fit "
             "and smooth again)"
         )
-    columns = (arrays[name] for name in Scored._fields)
+    columns = ("method", "parameter", "value", "data", "scores", "oracle")
     return [
-        Scored(str(method), int(size), str(data), scores)
-        for method, size, data, scores in zip(*columns)
+        MethodResult(
+            str(method),
+            str(parameter),
+            int(value) if value.is_integer() else float(value),
+            str(data),
+            scores,
+            oracle=bool(oracle),
+        )
+        for method, parameter, value, data, scores, oracle in zip(*map(arrays.get, columns))
     ]
 
 
@@ -78,13 +87,13 @@ def find(folder: Path) -> MachineResults:
     clips = clips_of(segments.where(segments.split == "test"))
     # Results of other segments, left by a run with other stages, say nothing of these clips.
     now = artefact_key(folder)
-    scored = [
-        scored
+    results = [
+        result._replace(metrics=section_metrics(clips, result.scores))
         for stage in ("serial_oe", "smoothed")
         if recorded(folder, stage).get("artefact") == now
-        for scored in read_method_results(folder / f"{stage}.npz")
+        for result in read_method_results(folder / f"{stage}.npz")
     ]
-    return MachineResults(clips, [Candidate(*s, cells=cells(clips, s.scores)) for s in scored])
+    return MachineResults(clips, results)
 
 
 def artefact_key(folder: Path) -> str:
@@ -105,7 +114,7 @@ def smoothing_groups(config: ConfigDict, test: Segments) -> Int[np.ndarray, " n"
     return np.isin(test.section, config.data.eval_sections).astype(np.int32)
 
 
-def serial_oe(config: ConfigDict, segments: Segments, seed: int) -> list[Scored]:
+def serial_oe(config: ConfigDict, segments: Segments, seed: int) -> list[MethodResult]:
     """SerialOE for every number of clusters and domain fitted on, as `config.inlier` has it."""
     c = config.inlier
     return methods.serial_oe(
@@ -118,7 +127,7 @@ def serial_oe(config: ConfigDict, segments: Segments, seed: int) -> list[Scored]
     )
 
 
-def proposed(config: ConfigDict, test: Segments) -> list[Scored]:
+def proposed(config: ConfigDict, test: Segments) -> list[MethodResult]:
     """Eq. 7 for every K and pool, as `config.smoothing` reads the paper."""
     c = config.smoothing
     return methods.proposed(
@@ -133,7 +142,7 @@ def proposed(config: ConfigDict, test: Segments) -> list[Scored]:
     )
 
 
-def choices(config: ConfigDict, found: MachineResults, reading: str) -> list[Choice]:
+def choices(config: ConfigDict, found: MachineResults, reading: str) -> list[TableRow]:
     """The rows of Table II under a reading of the domains."""
     return select(
         found.candidates,

@@ -7,6 +7,7 @@ from tqdm import tqdm
 
 from jax_dns.errors import InputError
 from jax_dns.evaluation import plots, tables
+from jax_dns.evaluation.results import baseline
 from jax_dns.files import write_text
 from jax_dns.fingerprints import recorded
 from jax_dns.pipeline.index import data_root
@@ -74,7 +75,7 @@ def write_report(
       InputError: the file can't be written.
     """
     seed, machines = next(iter(found.items()))
-    labelled = any(c.cells for one in machines.values() for c in one.candidates)
+    labelled = any(c.metrics for one in machines.values() for c in one.candidates)
     chosen = {reading: chosen_settings(config, found, reading) for reading in READINGS}
     notes = dict.fromkeys(config.data.dev_sections, "development")
     notes |= dict.fromkeys(config.data.eval_sections, "evaluation")
@@ -135,14 +136,14 @@ def _machine(
     if (folder / "umap.png").is_file() and config.evaluation.figures:
         umap = pictures.data_uri((folder / "umap.png").read_bytes(), "image/png")
         part = part._replace(umap=umap)
-    if any(c.cells for c in found.candidates):
+    if any(c.metrics for c in found.candidates):
         sections = {
             "development": config.data.dev_sections,
             "evaluation": config.data.eval_sections,
         }
         curve = plots.k_curve_figure(found.candidates, title="", sections=sections, pooled=True)
         part = part._replace(k_curve=pictures.inline_svg(curve))
-    before = next((c for c in found.candidates if c.method == "AE"), None)
+    before = baseline(found.candidates)
     if before is None or after is None:
         return part
     clips = found.clips
@@ -178,12 +179,15 @@ def _tiles(chosen: Chosen) -> list[page.Tile]:
     """All-hmean of each method, and how it compares with the autoencoder."""
     rows = _with_all(method_rows(chosen))
     values = {name: row[tables.ALL] for name, row in rows.items() if tables.ALL in row}
+    every = (row for machines in chosen.values() for rows in machines.values() for row in rows)
+    first = baseline(row.result for row in every)
+    before = first.method if first else ""
     tiles = []
     for name, seeds in values.items():
         note = ""
-        if name != "AE" and "AE" in values:
-            differences = [100 * (x - y) for x, y in zip(seeds, values["AE"])]
-            note = f"{sum(differences) / len(differences):+.2f} points against AE".replace("-", "−")
+        if name != before and before in values:
+            gaps = [100 * (x - y) for x, y in zip(seeds, values[before])]
+            note = f"{sum(gaps) / len(gaps):+.2f} points against {before}".replace("-", "−")
         tiles.append(page.Tile(name, tables.percent(seeds), note))
     return tiles
 
@@ -193,6 +197,5 @@ def _with_all(rows: dict[str, dict[str, list[float]]]) -> dict[str, dict[str, li
     machines = {machine for row in rows.values() for machine in row}
     return {
         name: tables.with_all_hmean(rows[name]) if len(rows[name]) == len(machines) else rows[name]
-        for name in tables.METHODS
-        if name in rows
+        for name in rows
     }

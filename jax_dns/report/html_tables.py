@@ -5,9 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from jax_dns.evaluation.metrics import POOLED, SectionMetrics
+from jax_dns.evaluation.results import ORACLE_SUFFIX
 from jax_dns.evaluation.tables import percent
-
-ORACLE = "(Oracle)"  # such a row has seen the answer: it doesn't compete for the best
 
 
 class Entry(NamedTuple):
@@ -45,10 +44,11 @@ def by_machine(caption: str, rows: Mapping[str, Mapping[str, Sequence[float]]]) 
     """
     machines = list(dict.fromkeys(machine for row in rows.values() for machine in row))
     texts = {name: [percent(row.get(m, [])) for m in machines] for name, row in rows.items()}
-    competing = [ORACLE not in name for name in rows]
+    competing = [not name.endswith(ORACLE_SUFFIX) for name in rows]
     columns = [_marked(column, competing) for column in zip(*texts.values())]
     lines = [
-        Row(name, list(line), oracle=ORACLE in name) for name, line in zip(rows, zip(*columns))
+        Row(name, list(line), oracle=name.endswith(ORACLE_SUFFIX))
+        for name, line in zip(rows, zip(*columns))
     ]
     return Table(caption, ["Method", *machines], lines)
 
@@ -67,7 +67,7 @@ def by_place(
         {(c.section, c.domain) for seeds in rows.values() for found in seeds for c in found},
         key=lambda place: (place[0], ("source", "target", POOLED).index(place[1])),
     )
-    competing = [ORACLE not in name for name in rows]
+    competing = [not name.endswith(ORACLE_SUFFIX) for name in rows]
     lines = []
     for section, domain in places:
         here = [

@@ -7,7 +7,7 @@ import numpy as np
 
 from jax_dns.data.clips import ANOMALY, NORMAL, UNKNOWN
 from jax_dns.errors import InputError, first_three
-from jax_dns.evaluation.metrics import POOLED, SectionMetrics, cells, harmonic_mean
+from jax_dns.evaluation.metrics import POOLED, SectionMetrics, harmonic_mean, section_metrics
 from jax_dns.evaluation.tables import percent
 from jax_dns.segments_file import Segments, clips_of
 
@@ -43,7 +43,7 @@ def rate(rows: Segments) -> list[Rating]:
             f"{first_three(names[counts > 1])}: scored more than once, expected one score a clip "
             "(jax-dns smooth averages the segments of a clip)"
         )
-    found = {(c.section, c.domain): c for c in cells(clips_of(rows), rows.score)}
+    found = {(c.section, c.domain): c for c in section_metrics(clips_of(rows), rows.score)}
     ratings = []
     for section in map(int, np.unique(rows.section)):
         here = rows.section == section

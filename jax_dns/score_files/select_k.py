@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from jax_dns.data.clips import UNKNOWN
 from jax_dns.errors import InputError
-from jax_dns.evaluation.metrics import POOLED, cells, summary
+from jax_dns.evaluation.metrics import POOLED, section_metrics, summary
 from jax_dns.evaluation.tables import aligned, percent
 from jax_dns.segments_file import Clips
 
@@ -55,7 +55,7 @@ def best_k(
     Raises:
       InputError: no labels to choose by, or none in a section that should choose.
     """
-    found = [cells(clips, row) for row in scores]
+    found = [section_metrics(clips, row) for row in scores]
     labelled = sorted({c.section for c in found[0] if (c.domain == POOLED) == pooled})
     if not labelled:
         raise InputError(
@@ -99,7 +99,7 @@ def before_and_after(
 ) -> str:
     """The harmonic mean of AUC and pAUC before and after smoothing; empty without labels."""
     lines = [["harmonic mean of AUC and pAUC [%]", "before", "after"]]
-    found = [cells(clips, scores) for scores in (before, after)]
+    found = [section_metrics(clips, scores) for scores in (before, after)]
     for pooled, reading in READINGS.items():
         sections = {c.section for c in found[0]}
         values = [summary(of, sections=sections, pooled=pooled) for of in found]

@@ -16,7 +16,7 @@ from jax_dns.evaluation.bootstrap import (
     resampled_auc,
     resampled_summary,
 )
-from jax_dns.evaluation.metrics import cells, harmonic_mean, summary
+from jax_dns.evaluation.metrics import harmonic_mean, section_metrics, summary
 from jax_dns.segments_file import Clips
 
 
@@ -110,7 +110,7 @@ def test_the_summary_is_that_of_the_resampled_clips(rng, pooled):
     )
     for number, c in enumerate(counts):
         rows = np.repeat(np.arange(len(scores)), c)
-        drawn = cells(Clips(*(column[rows] for column in given_clips)), scores[rows])
+        drawn = section_metrics(Clips(*(column[rows] for column in given_clips)), scores[rows])
         assert found[number] == pytest.approx(summary(drawn, sections=(3, 5), pooled=pooled))
         here = [x.auc for x in drawn if x.section == 5 and (x.domain == "all") == pooled]
         assert alone[number] == pytest.approx(harmonic_mean(here))
@@ -122,7 +122,7 @@ def test_every_clip_once_is_the_metric_itself(rng):
     once = np.ones((1, len(scores)), int)
     found = resampled_summary(given_clips, scores, once, sections=(3, 4), pooled=True)
     assert found[0] == pytest.approx(
-        summary(cells(given_clips, scores), sections=(3, 4), pooled=True), abs=1e-12
+        summary(section_metrics(given_clips, scores), sections=(3, 4), pooled=True), abs=1e-12
     )
     assert np.isnan(resampled_summary(given_clips, scores, once, sections=(9,), pooled=True)[0])
 

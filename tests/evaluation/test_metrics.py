@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from jax_dns.errors import InputError
-from jax_dns.evaluation.metrics import auc, aucs, cells, harmonic_mean, pauc, summary
+from jax_dns.evaluation.metrics import auc, aucs, harmonic_mean, pauc, section_metrics, summary
 from jax_dns.segments_file import Clips
 
 
@@ -63,7 +63,7 @@ def clips():
 
 def test_cells_by_section_and_domain(rng):
     given_clips, scores = clips(), rng.normal(size=24)
-    found = {(c.section, c.domain): c for c in cells(given_clips, scores)}
+    found = {(c.section, c.domain): c for c in section_metrics(given_clips, scores)}
     assert set(found) == {(s, d) for s in (0, 1) for d in ("source", "target", "all")} | {
         (2, "target"),
         (2, "all"),
@@ -76,7 +76,7 @@ def test_cells_by_section_and_domain(rng):
 
 
 def test_summary_under_both_readings(rng):
-    found = cells(clips(), rng.normal(size=24))
+    found = section_metrics(clips(), rng.normal(size=24))
     pooled = [v for c in found if c.domain == "all" and c.section < 2 for v in (c.auc, c.pauc)]
     apart = [v for c in found if c.domain != "all" and c.section < 2 for v in (c.auc, c.pauc)]
     assert summary(found, sections=(0, 1), pooled=True) == pytest.approx(harmonic_mean(pooled))

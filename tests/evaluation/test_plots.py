@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from jax_dns.evaluation import plots
-from jax_dns.evaluation.hyperparameters import Candidate
 from jax_dns.evaluation.metrics import SectionMetrics
+from jax_dns.evaluation.results import MethodResult
 
 pytest.importorskip("matplotlib", reason="extra viz")
 
@@ -22,13 +22,13 @@ def test_k_curve(tmp_path, monkeypatch):
     drawn = {}
     monkeypatch.setattr(plots, "_save", lambda figure, path: drawn.update(figure=figure))
     candidates = [
-        Candidate(method, k, data, np.zeros(1), [SectionMetrics(0, "all", value, value)])
-        for method, k, data, value in (
-            ("AE", 0, "", 0.5),
-            ("SerialOE", 1, "all", 0.6),
-            ("SerialOE", 2, "all", 0.7),
-            ("Proposed", 4, "source", 0.9),
-            ("Proposed", 1, "source", 0.5),
+        MethodResult(*setting, np.zeros(1), [SectionMetrics(0, "all", value, value)])
+        for *setting, value in (
+            ("AE", "", 0, "", 0.5),
+            ("SerialOE", "GMM", 1, "all", 0.6),
+            ("SerialOE", "GMM", 2, "all", 0.7),
+            ("Proposed", "K", 4, "source", 0.9),
+            ("Proposed", "K", 1, "source", 0.5),
         )
     ]
     plots.k_curve(tmp_path / "k.png", candidates, title="fan", sections={"dev": (0,)}, pooled=True)

@@ -15,7 +15,7 @@ from paper import umap_panels
 
 from jax_dns import cli, config, smooth
 from jax_dns.errors import InputError
-from jax_dns.evaluation.metrics import cells, summary
+from jax_dns.evaluation.metrics import section_metrics, summary
 from jax_dns.files import write_json, write_text
 from jax_dns.pipeline.methods import autoencoder, proposed
 from jax_dns.segments_file import Segments, clips_of, read_segments, write_segments
@@ -197,7 +197,11 @@ def test_growing_share(tmp_path, drawn, capsys):
         scored = [autoencoder(test), *proposed(test, ks=KS, data=("source", "all"))]
         for reading in ("pooled", "by_domain"):
             values = [
-                summary(cells(clips_of(test), s.scores), sections=(1,), pooled=reading == "pooled")
+                summary(
+                    section_metrics(clips_of(test), s.scores),
+                    sections=(1,),
+                    pooled=reading == "pooled",
+                )
                 for s in scored
             ]
             for method, wanted in (("AE", values[0]), ("Proposed (Oracle)", max(values[1:]))):
@@ -266,7 +270,7 @@ def test_sweep_runs_and_collects(tmp_path, monkeypatch, drawn, capsys):
         segments, _ = read_segments(path)
         test = segments.where(segments.split == "test")
         if row["method"] == "AE":
-            found = cells(clips_of(test), autoencoder(test).scores)
+            found = section_metrics(clips_of(test), autoencoder(test).scores)
             by_domain = {c.domain: c.auc for c in found if c.section == 1}
             assert float(row["auc_source"]) == pytest.approx(by_domain["source"])
             assert float(row["auc_target"]) == pytest.approx(by_domain["target"])

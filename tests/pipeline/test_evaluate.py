@@ -62,8 +62,10 @@ def test_smoothing_that_helps_is_selected_and_reported(workdir, settings):
     rows = json.loads((root / "results.json").read_text())["readings"]["pooled"]["fan"]["0"]
     value = {row["method"]: row["value"] for row in rows}
     assert value["Proposed"] > 0.9 > 0.8 > value["AE"]
-    text = (root / "results.txt").read_text()
-    assert "SerialOE" in text.splitlines()[8] and f"{100 * value['Proposed']:.2f}" in text
+    lines = [line.split() for line in (root / "results.txt").read_text().splitlines()]
+    percent = f"{100 * value['Proposed']:.2f}"
+    assert ["Proposed", percent, percent] in lines and ["Proposed", "K=8", "all"] in lines
+    assert not any("SerialOE" in line for line in lines)  # nothing was fitted
 
 
 def test_without_labels_an_earlier_selection_is_kept(workdir, settings):
@@ -74,7 +76,7 @@ def test_without_labels_an_earlier_selection_is_kept(workdir, settings):
     assert json.loads((root / "fan/selection.json").read_text()) == kept
     rows = list(csv.DictReader((root / "fan/scores.csv").read_text().splitlines()))
     found = {
-        (s.size, s.data): s.scores
+        (s.value, s.data): s.scores
         for s in candidates.read_method_results(root / "fan/smoothed.npz")
     }  # K = 16 isn't there: the largest below it stands in, and is named
     np.testing.assert_allclose([float(r["Proposed"]) for r in rows], found[8, "all"])

@@ -5,8 +5,8 @@ import pytest
 
 from jax_dns import config, smooth
 from jax_dns.evaluation import plots
-from jax_dns.evaluation.hyperparameters import Candidate
-from jax_dns.evaluation.metrics import cells
+from jax_dns.evaluation.metrics import section_metrics
+from jax_dns.evaluation.results import MethodResult
 from jax_dns.pipeline import figures
 from jax_dns.pipeline.smooth import MachineResults
 from jax_dns.segments_file import Segments, clips_of, write_segments
@@ -37,9 +37,10 @@ def run_of(folder, rng, n):
     write_segments(folder / "segments.npz", test)
     clips = clips_of(test)
     scores = test.score.astype(float)
+    metrics = section_metrics(clips, scores)
     found = [
-        Candidate("Proposed", 2, "source", scores, cells(clips, scores)),
-        Candidate("AE", 0, "", scores, cells(clips, scores)),
+        MethodResult("Proposed", "K", 2, "source", scores, metrics, oracle=True),
+        MethodResult("AE", "", 0, "", scores, metrics),
     ]
     return test, {0: {"fan": MachineResults(clips, found)}}
 

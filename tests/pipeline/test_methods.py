@@ -40,7 +40,7 @@ def test_ae_is_the_mean_over_segments(rng):
 def test_serial_oe_fits_one_mixture_a_section(rng):
     train, test = segments(rng, 20), segments(rng)
     found = serial_oe(train, test, components=(1, 2, 64), data=("source", "all"), seed=3)
-    assert [(s.size, s.data) for s in found] == [
+    assert [(s.value, s.data) for s in found] == [
         (1, "source"),
         (2, "source"),
         (1, "all"),
@@ -65,7 +65,7 @@ def test_serial_oe_needs_every_section(rng):
 def test_proposed_smooths_segments_within_a_section(rng, data):
     test = segments(rng)
     found = proposed(test, ks=(1, 3, 500), data=(data,))
-    assert [s.size for s in found] == [1, 3]
+    assert [s.value for s in found] == [1, 3]
     pool = (test.domain == "source") | (data == "all")
     expected = smooth(test.score, test.feature, 3, groups=test.section, pool=pool)
     np.testing.assert_allclose(found[1].scores, by_clip(expected), rtol=1e-6)
@@ -93,7 +93,7 @@ def test_neighbours_of_other_clips(rng):
     clip = np.repeat(np.arange(12), 3)
     pool = test.domain == "source"
     found = proposed(test, ks=(1, 4, 10, 11), data=("source",), same_clip=False)
-    assert [s.size for s in found] == [1, 4, 10]  # three source clips beside its own
+    assert [s.value for s in found] == [1, 4, 10]  # three source clips beside its own
     expected = smooth_other_clips(
         test.score, test.feature, (4,), clip=clip, groups=test.section, pool=pool
     )

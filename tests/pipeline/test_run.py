@@ -11,7 +11,7 @@ import pytest
 from jax_dns import smooth
 from jax_dns.data.clips import index_clips
 from jax_dns.errors import InputError
-from jax_dns.evaluation.metrics import cells, summary
+from jax_dns.evaluation.metrics import section_metrics, summary
 from jax_dns.pipeline import embed as embedding
 from jax_dns.pipeline import run
 from jax_dns.segments_file import clip_mean, clips_of, read_segments
@@ -80,7 +80,7 @@ def test_results_follow_from_the_segments(finished, small_config):
             pool = (test.domain == "source") | (data == "all")
             for k in (1, 2, 4):
                 scores = smooth(test.score, test.feature, k, groups=test.section, pool=pool)
-                values[k, data] = cells(clips, clip_mean(clips, scores))
+                values[k, data] = section_metrics(clips, clip_mean(clips, scores))
         for reading, pooled in (("pooled", True), ("by_domain", False)):
             rows = {r["method"]: r for r in results[reading][machine]["0"]}
             assert list(rows) == ["SerialOE", "AE", "Proposed", "Proposed (Oracle)"]

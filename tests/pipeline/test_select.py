@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from jax_dns import config
-from jax_dns.evaluation.hyperparameters import Candidate
 from jax_dns.evaluation.metrics import SectionMetrics
+from jax_dns.evaluation.results import MethodResult
 from jax_dns.pipeline.select import shown
 from jax_dns.pipeline.smooth import MachineResults
 from jax_dns.segments_file import Clips
@@ -17,16 +17,18 @@ CLIPS = Clips(NONE.astype(str), NONE, NONE.astype(str), NONE, NONE)
 
 
 def found_of(values):
-    """Candidates with such values on the development and the evaluation section."""
+    """Results with such values on the development and the evaluation section."""
     return MachineResults(
         CLIPS,
         [
-            Candidate(
+            MethodResult(
                 "AE" if k == 0 else "Proposed",
+                "K" if k else "",
                 k,
                 "all" if k else "",
                 np.zeros(0),
                 [SectionMetrics(section, "all", v, v) for section, v in enumerate(pair)],
+                oracle=k > 0,
             )
             for k, pair in values.items()
         ],
@@ -50,13 +52,13 @@ def settings():
 )
 def test_the_selected_or_the_best_that_moves_something(settings, tmp_path, values, size, words):
     candidate, text = shown(settings, found_of(values), tmp_path)
-    assert candidate.size == size and words in text and "development" in text
+    assert candidate.value == size and words in text and "development" in text
 
 
 def test_an_oracle_is_called_one(settings, tmp_path):
     settings.data.dev_sections = (1,)  # overlap: the choice has seen the answer
     candidate, text = shown(settings, found_of({0: (0.7, 0.5), 2: (0.6, 0.6)}), tmp_path)
-    assert candidate.size == 2 and "oracle" in text
+    assert candidate.value == 2 and "oracle" in text
 
 
 def test_without_labels_the_setting_once_selected(settings, tmp_path):
@@ -65,4 +67,4 @@ def test_without_labels_the_setting_once_selected(settings, tmp_path):
     selection = {"format_version": 1, "pooled": {"Proposed": {"size": 7, "data": "all"}}}
     (tmp_path / "selection.json").write_text(json.dumps(selection))
     candidate, text = shown(settings, found, tmp_path)
-    assert candidate.size == 4 and text == "K=4 all, selected earlier"
+    assert candidate.value == 4 and text == "K=4 all, selected earlier"

@@ -6,10 +6,10 @@ import pytest
 from jax_dns import config
 from jax_dns.errors import InputError
 from jax_dns.evaluation.metrics import auc
+from jax_dns.evaluation.results import MethodResult
 from jax_dns.fingerprints import record
 from jax_dns.pipeline import methods
 from jax_dns.pipeline import smooth as candidates
-from jax_dns.pipeline.methods import Scored
 from jax_dns.segments_file import Segments, write_segments
 
 
@@ -29,10 +29,14 @@ def segments(rng):
 
 def test_scored_round_trip(tmp_path, rng):
     test = segments(rng)
-    found = [Scored("Proposed", 8, "all", np.arange(20.0)), Scored("AE", 0, "", np.ones(20))]
+    found = [
+        MethodResult("Proposed", "K", 8, "all", np.arange(20.0), oracle=True),
+        MethodResult("AE", "", 0, "", np.ones(20)),
+        MethodResult("Adaptive", "alpha", 0.5, "source", np.ones(20)),
+    ]
     candidates.write_method_results(tmp_path / "a.npz", found, test)
     again = candidates.read_method_results(tmp_path / "a.npz")
-    assert [s[:3] for s in again] == [s[:3] for s in found]
+    assert [repr(s[:4] + s[5:]) for s in again] == [repr(s[:4] + s[5:]) for s in found]
     np.testing.assert_array_equal(again[0].scores, found[0].scores)
     candidates.write_method_results(tmp_path / "b.npz", [], test)
     assert candidates.read_method_results(tmp_path / "b.npz") == []
@@ -45,19 +49,19 @@ def test_found_are_the_test_clips_with_every_settings_cells(tmp_path, rng):
     test = every.where(every.split == "test")
     scores = rng.normal(size=15)
     for name, method in (("serial_oe", "SerialOE"), ("smoothed", "Proposed")):
-        found = [Scored(method, 2, "all", scores)]
+        found = [MethodResult(method, "K", 2, "all", scores)]
         candidates.write_method_results(tmp_path / f"{name}.npz", found, test)
         record(tmp_path, name, "k", artefact=candidates.artefact_key(tmp_path))
     found = candidates.find(tmp_path)
     assert len(found.clips.name) == 15
     assert [c.method for c in found.candidates] == ["SerialOE", "Proposed"]
-    assert found.candidates[0].cells[0].auc == auc(np.arange(15) % 2, scores)
+    assert found.candidates[0].metrics[0].auc == auc(np.arange(15) % 2, scores)
 
 
 def test_results_of_other_segments_do_not_count(tmp_path, rng):
     every = segments(rng)
     write_segments(tmp_path / "segments.npz", every)
-    found = [Scored("SerialOE", 2, "all", rng.normal(size=15))]
+    found = [MethodResult("SerialOE", "GMM", 2, "all", rng.normal(size=15))]
     candidates.write_method_results(
         tmp_path / "serial_oe.npz", found, every.where(every.split == "test")
     )
@@ -102,8 +106,8 @@ def test_every_field_of_smoothing_counts(rng, name, value):
     after = candidates.proposed(c, test)
     given = dict(ks=(1, 4), data=("source", "all")) | {name: ["all"] if name == "data" else value}
     expected = methods.proposed(test, **given)
-    assert [s[:3] for s in after] == [s[:3] for s in expected]
+    assert [s[:4] for s in after] == [s[:4] for s in expected]
     for found, wanted in zip(after, expected):
         np.testing.assert_array_equal(found.scores, wanted.scores)
-    same = [(s[:3], s.scores.tolist()) for s in before]
-    assert same != [(s[:3], s.scores.tolist()) for s in after]
+    same = [(s[:4], s.scores.tolist()) for s in before]
+    assert same != [(s[:4], s.scores.tolist()) for s in after]

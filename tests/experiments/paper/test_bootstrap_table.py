@@ -6,8 +6,8 @@ from paper import bootstrap_table
 
 from jax_dns import config
 from jax_dns.errors import InputError
-from jax_dns.evaluation.hyperparameters import Candidate
-from jax_dns.evaluation.metrics import auc, cells, harmonic_mean, summary
+from jax_dns.evaluation.metrics import auc, harmonic_mean, section_metrics, summary
+from jax_dns.evaluation.results import MethodResult
 from jax_dns.pipeline.smooth import MachineResults
 from jax_dns.segments_file import Clips
 
@@ -20,13 +20,14 @@ def found(rng, order):
     name = np.asarray([f"{i:03d}" for i in range(len(section))])
     clips = Clips(name[order], section[order], domain[order], label[order], order)
 
-    def candidate(method, size, data=""):
+    def candidate(*setting, oracle=False):
         scores = rng.normal(size=len(name)) + clips.label
-        return Candidate(method, size, data, scores, cells(clips, scores))
+        return MethodResult(*setting, scores, section_metrics(clips, scores), oracle)
 
-    settings = [("Proposed", k, data) for k in (1, 8) for data in ("source", "all")]
+    settings = [("Proposed", "K", k, data) for k in (1, 8) for data in ("source", "all")]
     return MachineResults(
-        clips, [candidate("AE", 0), *(candidate(*setting) for setting in settings)]
+        clips,
+        [candidate("AE", "", 0, ""), *(candidate(*setting, oracle=True) for setting in settings)],
     )
 
 
@@ -51,7 +52,7 @@ def drawn(clips, scores, counts, number):
     """The metrics of one resample, its clips written out."""
     times = [counts[name][number] for name in clips.name]
     rows = np.repeat(np.arange(len(times)), times)
-    return cells(Clips(*(column[rows] for column in clips)), scores[rows])
+    return section_metrics(Clips(*(column[rows] for column in clips)), scores[rows])
 
 
 @pytest.mark.parametrize("reading", ["pooled", "by_domain"])
@@ -67,15 +68,15 @@ def test_the_same_clips_are_drawn_for_every_method_and_seed(runs, settings, read
             values = {}
             for seed, machines in runs.items():
                 for machine, one in machines.items():
-                    (choice,) = (c for c in chosen[seed][machine] if c.method == method)
-                    again = drawn(one.clips, choice.candidate.scores, counts[machine], number)
+                    (choice,) = (c for c in chosen[seed][machine] if c.label == method)
+                    again = drawn(one.clips, choice.result.scores, counts[machine], number)
                     value = values[seed, machine] = summary(again, sections=(5,), pooled=pooled)
                     assert row[machine].draws[seed, number] == pytest.approx(value)
                 both = [values[seed, machine] for machine in machines]
                 assert row["All-hmean"].draws[seed, number] == pytest.approx(harmonic_mean(both))
                 clips = runs[seed]["ToyCar"].clips
-                (choice,) = (c for c in chosen[seed]["ToyCar-5"] if c.method == method)
-                again = drawn(clips, choice.candidate.scores, counts["ToyCar"], number)
+                (choice,) = (c for c in chosen[seed]["ToyCar-5"] if c.label == method)
+                again = drawn(clips, choice.result.scores, counts["ToyCar"], number)
                 five = [c.auc for c in again if c.section == 5 and (c.domain == "all") == pooled]
                 assert row["ToyCar-5"].draws[seed, number] == pytest.approx(harmonic_mean(five))
                 assert row["All-hmean"].values[seed] == pytest.approx(
@@ -89,15 +90,15 @@ def test_toycar_5_is_an_auc_with_an_oracle_of_its_own(runs, settings):
         one = runs[seed]["ToyCar"]
         here = one.clips.section == 5
         found = {
-            (c.size, c.data): auc(one.clips.label[here], c.scores[here])
+            (c.value, c.data): auc(one.clips.label[here], c.scores[here])
             for c in one.candidates
             if c.method == "Proposed"
         }
         ae, proposed, oracle = columns["ToyCar-5"]
-        assert oracle.value == pytest.approx(max(found.values()))
-        assert oracle.candidate[1:3] == max(found, key=found.get)
-        of_toycar = {c.method: c.candidate for c in columns["ToyCar"]}
-        assert proposed.candidate is of_toycar["Proposed"] and ae.candidate is of_toycar["AE"]
+        assert oracle.evaluation == pytest.approx(max(found.values()))
+        assert oracle.result[2:4] == max(found, key=found.get)
+        of_toycar = {c.label: c.result for c in columns["ToyCar"]}
+        assert proposed.result is of_toycar["Proposed"] and ae.result is of_toycar["AE"]
     settings.data.eval_sections = (4,)
     assert "ToyCar-5" not in bootstrap_table.choose(settings, runs, "pooled")[0]
 

@@ -6,7 +6,7 @@ import pytest
 from paper.clip_draws import draw_clips, rate_draws
 
 from jax_dns.errors import InputError
-from jax_dns.evaluation.metrics import cells, harmonic_mean, summary
+from jax_dns.evaluation.metrics import harmonic_mean, section_metrics, summary
 from jax_dns.pipeline.methods import autoencoder, proposed
 from jax_dns.segments_file import Segments, clips_of
 
@@ -49,9 +49,12 @@ def slowly(test, drawn, pooled, **options):
     # Clips with the same neighbourhood are tied but for rounding; so 64 bits, then nine decimals.
     with jax.enable_x64(True):
         rows = [autoencoder(subset), *proposed(subset, ks=KS, data=("source", "all"), **options)]
-    values = [summary(cells(few, r.scores.round(9)), sections=(3, 4), pooled=pooled) for r in rows]
+    values = [
+        summary(section_metrics(few, r.scores.round(9)), sections=(3, 4), pooled=pooled)
+        for r in rows
+    ]
     best = max(values[1:])
-    settings = {(r.size, r.data) for r, v in zip(rows[1:], values[1:]) if v > best - 1e-9}
+    settings = {(r.value, r.data) for r, v in zip(rows[1:], values[1:]) if v > best - 1e-9}
     return values[0], best, settings
 
 
@@ -97,11 +100,11 @@ def test_every_clip_scored_over_the_drawn(rng):
     mean = np.array([smoothed[clips.row == c].mean() for c in range(len(clips.name))])
     for pooled, reading in ((True, "pooled"), (False, "by_domain")):
         best = next(r for r in found if r.reading == reading and r.size)
-        wanted = summary(cells(clips, mean), sections=(3,), pooled=pooled)
+        wanted = summary(section_metrics(clips, mean), sections=(3,), pooled=pooled)
         assert (best.size, best.data) == (3, "source")
         assert best.value == pytest.approx(wanted, abs=1e-12)
     ae = [r.value for r in found if r.method == "AE" and r.reading == "pooled"]
-    whole = cells(clips, autoencoder(test).scores)
+    whole = section_metrics(clips, autoencoder(test).scores)
     assert ae == [pytest.approx(summary(whole, sections=(3,), pooled=True), abs=1e-12)]
 
 
@@ -172,7 +175,7 @@ def test_section_without_both_classes_counts_in_no_mean(rng):
     test = fabricated(rng)
     label = np.where(test.section == 4, 0, test.label).astype(np.int8)
     found = next(iter(rate_draws(test._replace(label=label), ks=(1,), shares=(1.0,), draws=1)))
-    alone = cells(clips_of(test), autoencoder(test).scores)
+    alone = section_metrics(clips_of(test), autoencoder(test).scores)
     wanted = harmonic_mean(v for c in alone if c[:2] == (3, "all") for v in (c.auc, c.pauc))
     assert found[0].value == pytest.approx(wanted, abs=1e-12)
 

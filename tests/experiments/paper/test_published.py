@@ -4,7 +4,7 @@ import pytest
 from paper import published
 
 from jax_dns.evaluation.metrics import harmonic_mean
-from jax_dns.evaluation.tables import ALL, METHODS
+from jax_dns.evaluation.tables import ALL
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ def test_all_hmean_is_that_of_the_machine_types(method, expected):
 
 
 def test_every_cell_is_there():
-    assert tuple(published.TABLE_TWO) == METHODS
+    assert list(published.TABLE_TWO) == ["SerialOE", "AE", "Proposed", "Proposed (Oracle)"]
     assert tuple(published.TABLE_ONE) == published.MACHINES
     settings = [s for row in published.TABLE_ONE.values() for s in row.values()]
     assert len(settings) == 21
