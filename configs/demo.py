@@ -20,19 +20,19 @@ from jax_dns import config
 def get_config() -> ConfigDict:
     """The demo."""
     c = config.get_config()
-    c.factory.make = True
-    c.factory.sections = 4
-    c.factory.train_source = 24
-    c.factory.test_normal = 8
-    c.factory.test_anomaly = 8
+    c.synthetic.make = True
+    c.synthetic.sections = 4
+    c.synthetic.train_source = 24
+    c.synthetic.test_normal = 8
+    c.synthetic.test_anomaly = 8
     c.data.dev_sections = (0, 1)
     c.data.eval_sections = (2, 3)
-    c.ae.epochs = 60
-    c.ae.bn_momentum = 0.9
-    c.extractor.n_mels = 32
-    c.extractor.epochs = 8
-    c.extractor.batch_size = 16
-    c.extractor.bn_momentum = 0.9
-    c.extractor.embed_batch_size = 16
-    c.inlier.components = (1, 2, 4)
+    c.generative.epochs = 60
+    c.generative.bn_momentum = 0.9
+    c.discriminative.n_mels = 32
+    c.discriminative.epochs = 8
+    c.discriminative.batch_size = 16
+    c.discriminative.bn_momentum = 0.9
+    c.discriminative.eval_batch_size = 16
+    c.inlier.n_components = (1, 2, 4)
     return c

@@ -40,14 +40,14 @@ FACTORY = {
 def get_config() -> ConfigDict:
     """As the demo's, with segments of 2 s: seven in a clip, as in the paper."""
     c = config.get_config()
-    c.data.segment = 2.0
-    c.data.hop = 0.5
-    c.ae.epochs = 100
-    c.ae.bn_momentum = 0.9
-    c.extractor.n_mels = 32
-    c.extractor.epochs = 20
-    c.extractor.batch_size = 16
-    c.extractor.bn_momentum = 0.9
-    c.extractor.embed_batch_size = 16
-    c.inlier.components = (1, 2, 4, 8)
+    c.data.segment_seconds = 2.0
+    c.data.segment_hop_seconds = 0.5
+    c.generative.epochs = 100
+    c.generative.bn_momentum = 0.9
+    c.discriminative.n_mels = 32
+    c.discriminative.epochs = 20
+    c.discriminative.batch_size = 16
+    c.discriminative.bn_momentum = 0.9
+    c.discriminative.eval_batch_size = 16
+    c.inlier.n_components = (1, 2, 4, 8)
     return c

@@ -21,16 +21,16 @@ def get_config() -> ConfigDict:
     c.data.outliers = "motor"
     c.data.dev_sections = (0,)
     c.data.eval_sections = (1,)
-    c.ae.epochs = 300
-    c.extractor.n_mels = 112
-    c.extractor.window_hop = 512
+    c.generative.epochs = 300
+    c.discriminative.n_mels = 112
+    c.discriminative.hop_length = 512
     # The noise is 26 to 32 dB above the quadrotors. On magnitudes L_id stays at guessing, 0.34, in
     # training (as it does for the same net in PyTorch on the same batches); on decibels it falls.
-    c.extractor.log = True
-    c.extractor.epochs = 60
-    c.extractor.batch_size = 32
-    c.extractor.bn_momentum = 0.9
-    c.extractor.embed_batch_size = 32
+    c.discriminative.log = True
+    c.discriminative.epochs = 60
+    c.discriminative.batch_size = 32
+    c.discriminative.bn_momentum = 0.9
+    c.discriminative.eval_batch_size = 32
     c.evaluation.fixed_ks = (2, 8, 128)
     c.evaluation.fixed_components = (1, 8)
     return c

@@ -19,7 +19,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from jax_dns.config import COMMON_FIELDS, DEFAULTS
+from jax_dns.config import COMMON_FIELDS, DEFAULTS, new_name
 from jax_dns.discriminative.serial_oe import serial_oe
 from jax_dns.errors import InputError
 from jax_dns.fingerprints import fingerprint
@@ -28,8 +28,8 @@ from jax_dns.inlier.gmm import gmm
 from jax_dns.smoothing.rules import uniform
 from jax_dns.types import (
     Component,
-    Facts,
     Factory,
+    Facts,
     FittedModel,
     GradientModel,
     InlierModel,
@@ -127,10 +127,11 @@ def fields_of(config: ConfigDict, kind: str, factory: Factory) -> dict[str, Any]
         if name in known or takes_any:
             fields[name] = value
         elif name not in defaults or value != defaults[name]:
-            raise InputError(
-                f"{kind}.{name}: {config[kind].name} takes no such field, "
+            hint = new_name(f"{kind}.{name}") or (
+                f"{config[kind].name} takes no such field, "
                 f"expected some of {', '.join(known) or 'none'}"
             )
+            raise InputError(f"{kind}.{name}: {hint}")
     return fields
 
 

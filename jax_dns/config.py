@@ -213,7 +213,7 @@ RENAMED = {
 }
 REMOVED = {
     "extractor.mel_norm": "discriminative.mel_scale sets both the scale and the area of the bands",
-    "extractor.mixup_probability": "mixup is always applied; discriminative.mixup_alpha = 0 is none",
+    "extractor.mixup_probability": "discriminative.mixup_alpha = 0 turns mixup off",
 }
 
 

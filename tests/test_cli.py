@@ -88,9 +88,9 @@ def test_corrupt_clips_can_be_skipped(root, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("argument", "code", "message"),
     [
-        ("--config.ae.epohcs=3", 2, 'Did you mean "epochs"'),
-        ("--config.ae.epochs=many", 2, "config.ae.epochs=many"),
-        ("--stages=train", 1, "stages: 'train', expected some of index,train_ae"),
+        ("--config.generative.epohcs=3", 2, 'Did you mean "epochs"'),
+        ("--config.generative.epochs=many", 2, "config.generative.epochs=many"),
+        ("--stages=train", 1, "stages: 'train', expected some of index,train_generative"),
         ("--verbose", 2, "verbose"),
         ("extra", 2, "extra: not an option"),
         ("--config.data.standardise=clip", 1, "data.standardise: 'clip', expected recording"),

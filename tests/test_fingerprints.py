@@ -5,13 +5,13 @@ from ml_collections import ConfigDict
 
 from jax_dns.errors import InputError
 from jax_dns.fingerprints import (
-    begin,
     fingerprint,
     is_done,
     is_whole,
-    record,
-    recorded,
-    without,
+    read_stamp,
+    reset_if_stale,
+    without_fields,
+    write_stamp,
 )
 
 
@@ -20,16 +20,16 @@ def test_fingerprints_tell_configs_apart():
     assert fingerprint(a, 3) == fingerprint(b, 3) != fingerprint(a, 4)
     b.x = 2
     assert fingerprint(a) != fingerprint(b)
-    assert fingerprint(without(a, "x")) == fingerprint(without(b, "x"))
+    assert fingerprint(without_fields(a, "x")) == fingerprint(without_fields(b, "x"))
     with pytest.raises(TypeError):
         fingerprint(object())
 
 
 def test_records(tmp_path):
-    assert recorded(tmp_path, "fit") == {} and not is_done(tmp_path, "fit", "k")
-    record(tmp_path, "fit", "k", more=[1])
+    assert read_stamp(tmp_path, "fit") == {} and not is_done(tmp_path, "fit", "k")
+    write_stamp(tmp_path, "fit", "k", more=[1])
     assert is_done(tmp_path, "fit", "k") and not is_done(tmp_path, "fit", "other")
-    assert recorded(tmp_path, "fit")["more"] == [1]
+    assert read_stamp(tmp_path, "fit")["more"] == [1]
     (tmp_path / "fit.json").write_text('{"fingerprint": "k"')
     assert not is_done(tmp_path, "fit", "k")
 
@@ -37,7 +37,7 @@ def test_records(tmp_path):
 def test_a_stage_whose_files_changed_is_not_done(tmp_path):
     path = tmp_path / "fit.npz"
     path.write_bytes(b"whole")
-    record(tmp_path, "fit", "k", files=[path])
+    write_stamp(tmp_path, "fit", "k", files=[path])
     assert is_done(tmp_path, "fit", "k") and is_whole(tmp_path, "fit")
     for content in (b"who", b"whale", b""):
         path.write_bytes(content)
@@ -49,16 +49,16 @@ def test_a_stage_whose_files_changed_is_not_done(tmp_path):
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"format_version": 2}', "\x00"])
 def test_unreadable_records_say_nothing_or_stop(tmp_path, text):
     (tmp_path / "selection.json").write_text(text)
-    assert recorded(tmp_path, "selection") == {}
+    assert read_stamp(tmp_path, "selection") == {}
     with pytest.raises(InputError, match=r"selection\.json: .*remove it and run its stage again"):
-        recorded(tmp_path, "selection", strict=True)
-    assert recorded(tmp_path, "nothing", strict=True) == {}
+        read_stamp(tmp_path, "selection", strict=True)
+    assert read_stamp(tmp_path, "nothing", strict=True) == {}
 
 
 def test_begin_keeps_pieces_of_the_same_work_only(tmp_path):
-    begin(tmp_path / "ae", "k")
+    reset_if_stale(tmp_path / "ae", "k")
     (tmp_path / "ae/piece").write_text("")
-    begin(tmp_path / "ae", "k")
+    reset_if_stale(tmp_path / "ae", "k")
     assert (tmp_path / "ae/piece").exists()
-    begin(tmp_path / "ae", "other")
+    reset_if_stale(tmp_path / "ae", "other")
     assert not (tmp_path / "ae/piece").exists()

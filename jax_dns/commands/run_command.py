@@ -1,9 +1,11 @@
 """`jax-dns run`: train, score, smooth and evaluate, as a config says."""
 
 import os
+import re
 import shlex
 from pathlib import Path
 
+from jax_dns.config import new_name
 from jax_dns.errors import UsageError
 
 HELP = """Train, score, smooth and evaluate; what is already done in DIR is not done again.
@@ -12,8 +14,8 @@ HELP = """Train, score, smooth and evaluate; what is already done in DIR is not 
 
   --config=FILE        a config, such as configs/demo.py, configs/dcase2021.py, configs/uav.py
   --workdir=DIR        folder for everything that is made
-  --stages=a,b,...     only these, of index, train_ae, train_extractor, embed, fit, smooth,
-                       select, evaluate (default: all)
+  --stages=a,b,...     only these, of index, train_generative, train_discriminative, embed, fit,
+                       smooth, select, evaluate (default: all)
   --config.x.y=value   change a field of the config; every field, with the paper's value and
                        unit, is in jax_dns/config.py. Often used:
     --config.data.root=DIR            recordings in the DCASE 2021 layout
@@ -49,8 +51,7 @@ def main(arguments: list[str]) -> None:
     except flags.Error as error:
         raise UsageError(_one_line(error)) from error
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        fields = "jax_dns/config.py lists the fields"
-        raise UsageError(f"--config: {_one_line(error)} ({fields})") from error
+        raise UsageError(f"--config: {_explain(error, arguments)}") from error
     except Exception as error:  # a config is a program, and may fail in any way
         raise UsageError(f"--config: {type(error).__name__}, {_one_line(error)}") from error
     if rest:
@@ -63,9 +64,14 @@ def main(arguments: list[str]) -> None:
         raise UsageError(f"--config: get_config() gives {config!r}, expected a ConfigDict")
     _keep_compiled(config.compilation_cache)
     from jax_dns.pipeline import STAGES, run
+    from jax_dns.pipeline.workdir import make_workdir
 
     stages = STAGES if values.stages is None else values.stages.split(",")
     run(config, values.workdir, stages, command=shlex.join(["jax-dns", "run", *arguments]))
+    if "evaluate" in stages:
+        from jax_dns.report.build import add_report
+
+        print(add_report(make_workdir(values.workdir)))
 
 
 def _keep_compiled(keep: bool) -> None:
@@ -75,6 +81,17 @@ def _keep_compiled(keep: bool) -> None:
 
         cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
         jax.config.update("jax_compilation_cache_dir", str(cache / "jax_dns" / "compiled"))
+
+
+def _explain(error: BaseException, arguments: list[str]) -> str:
+    """Explains a field that the config doesn't have, with its new name where it had another."""
+    names = [a.partition("=")[0].removeprefix("--config.") for a in arguments]
+    names += re.findall(r'Key "(\w+)" does not exist', str(error))  # set in the config file
+    for name in names:
+        if hint := new_name(name):
+            return hint
+    text = re.sub(r" and cannot be added since.*", "", str(error), flags=re.DOTALL)
+    return f"{_one_line(ValueError(text))} (jax_dns/config.py lists the fields)"
 
 
 def _one_line(error: BaseException) -> str:

@@ -188,9 +188,7 @@ def restore_component(
       InputError: there is no whole checkpoint.
     """
     n_labels = tuple((name, n) for name, n in stamp["n_labels"])
-    facts = Facts(
-        config.data.sample_rate, segment_samples(config), stamp["n_sections"], n_labels
-    )
+    facts = Facts(config.data.sample_rate, segment_samples(config), stamp["n_sections"], n_labels)
     model = build(config, kind, facts, trained=True)
     apply = jitted_apply(model) if isinstance(model, GradientModel) else model.apply
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import filelock
 
 from jax_dns.errors import InputError
-from jax_dns.files import remove_partial, write_json
+from jax_dns.files import write_json
 
 LOCK, OWNER = ".lock", ".lock_owner.json"
 
@@ -48,7 +48,8 @@ def workdir_lock(workdir: Path) -> Iterator[Path]:
         since = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
         owner = {"process": os.getpid(), "host": platform.node(), "since": since}
         write_json(workdir / OWNER, owner)
-        remove_partial(workdir)
+        for left in workdir.rglob(".*-*.partial"):
+            left.unlink(missing_ok=True)
         yield workdir
     finally:
         with contextlib.suppress(OSError):

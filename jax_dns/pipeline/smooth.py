@@ -1,111 +1,151 @@
-"""Every method in every setting, as the stages fit and smooth leave it and evaluation reads it."""
+"""The smooth stage: Eq. 7, for every K and pool."""
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Float, Int
 from ml_collections import ConfigDict
+from tqdm import tqdm
 
+from jax_dns.components import build, component_key
 from jax_dns.errors import InputError
-from jax_dns.evaluation.hyperparameters import TableRow, select
-from jax_dns.evaluation.metrics import section_metrics
 from jax_dns.evaluation.results import MethodResult
-from jax_dns.files import read_npz, write_npz
-from jax_dns.fingerprints import recorded
-from jax_dns.pipeline import methods
-from jax_dns.pipeline.index import names
-from jax_dns.segments_file import Clips, Segments, clips_of, read_segments
+from jax_dns.fingerprints import fingerprint, is_done, write_stamp
+from jax_dns.pipeline.index import segment_samples, split_commas
+from jax_dns.pipeline.method_results import (
+    DOMAINS,
+    check_scores,
+    segments_digest,
+    write_method_results,
+)
+from jax_dns.pipeline.train import describe
+from jax_dns.segments_file import Clips, Segments, clip_mean, clips_of, read_segments
+from jax_dns.types import Facts, Setting, SmoothingRule
 
-FORMAT_VERSION = 2  # of serial_oe.npz and smoothed.npz
-READINGS = {"pooled": True, "by_domain": False}
-TITLES = {
-    "pooled": "both domains of a section pooled",
-    "by_domain": "each section and domain by itself",
-}
-Folders = Mapping[int, Mapping[str, Path]]  # seed -> machine type -> folder
-
-
-class MachineResults(NamedTuple):
-    """One machine type and seed: its test clips and every method in every setting."""
-
-    clips: Clips
-    candidates: list[MethodResult]
+STAMP = "smoothed"
 
 
-def write_method_results(path: Path, found: list[MethodResult], test: Segments) -> None:
-    """Writes the clip scores of many settings."""
-    write_npz(
-        path,
-        {
-            "format_version": np.asarray(FORMAT_VERSION),
-            "clip": clips_of(test).name,
-            "method": np.asarray([s.method for s in found], str),
-            "parameter": np.asarray([s.parameter for s in found], str),
-            "value": np.asarray([s.value for s in found], np.float64),
-            "data": np.asarray([s.data for s in found], str),
-            "scores": np.asarray([s.scores for s in found], np.float64),
-            "oracle": np.asarray([s.oracle for s in found], bool),
-        },
+def smooth(config: ConfigDict, name: str, folder: Path) -> None:
+    """Smooths the scores of one machine type, as far as that isn't done.
+
+    Args:
+      config: of the run.
+      name: the machine type.
+      folder: of its results, with segments.npz.
+    """
+    c, d, current = config.smoothing, config.data, segments_digest(folder)
+    readings = [c.data, c.unit, c.groups, c.history, c.outside_pool]
+    method = describe(config, "generative").name
+    key = fingerprint(
+        component_key(config, "smoothing"),
+        readings,
+        list(d.dev_sections),
+        list(d.eval_sections),
+        method,
+        current,
     )
+    if is_done(folder, STAMP, key):
+        return
+    segments, _ = read_segments(folder / "segments.npz")
+    test = segments.where(segments.split == "test")
+    results = smoothing_results(config, test)
+    rule = smoothing_rule(config)
+    for data in split_commas(c.data):
+        usable = [r.value for r in results if r.data == data]
+        if len(usable) < len(rule.settings):
+            tqdm.write(
+                f"{name}: {rule.parameter} up to {max(usable, default=0)} of {max(rule.settings)} "
+                f"fits every section's pool, {data}"
+            )
+    path = folder / f"{STAMP}.npz"
+    write_method_results(path, results, test)
+    write_stamp(folder, STAMP, key, files=[path], segments=current)
 
 
-def read_method_results(path: Path) -> list[MethodResult]:
-    """Reads what `write_method_results` wrote; nothing where the stage hasn't run.
+def smoothing_results(config: ConfigDict, test: Segments) -> list[MethodResult]:
+    """Computes the generative score and every setting of its smoothing.
+
+    Args:
+      config: of the run.
+      test: test segments of one machine type.
+
+    Returns:
+      Clip scores: a_G's, then those of each pool and setting.
+    """
+    method, rule = describe(config, "generative").name, smoothing_rule(config)
+    results = [MethodResult(method, "", 0, "", clip_mean(clips_of(test), test.score))]
+    for data in split_commas(config.smoothing.data):
+        for setting, scores in smoothed_clips(config, test, data).items():
+            results.append(
+                MethodResult(rule.name, rule.parameter, setting, data, scores, oracle=True)
+            )
+    return results
+
+
+def smoothing_rule(config: ConfigDict) -> SmoothingRule:
+    """Builds the rule that a config names."""
+    facts = Facts(config.data.sample_rate, segment_samples(config), n_sections=1)
+    return build(config, "smoothing", facts)
+
+
+def smoothed_clips(
+    config: ConfigDict, test: Segments, data: str
+) -> dict[Setting, Float[np.ndarray, " c"]]:
+    """Smooths for every setting, and averages over each clip's segments (Sec. IV.A).
+
+    Args:
+      config: of the run.
+      test: test segments of one machine type.
+      data: the pool, a key of DOMAINS.
+
+    Returns:
+      Setting -> clip scores; settings that some item has too few candidates for are left out.
+    """
+    clips = clips_of(test)
+    smoothed = _smoothed_units(config, test, clips, data)
+    if config.smoothing.unit == "segment":
+        smoothed = {setting: clip_mean(clips, scores) for setting, scores in smoothed.items()}
+    return {setting: np.asarray(scores, np.float64) for setting, scores in smoothed.items()}
+
+
+def smoothed_segments(
+    config: ConfigDict, test: Segments, setting: Setting, data: str
+) -> Float[np.ndarray, " n"]:
+    """Smooths segment scores in one setting, as a run of this config does.
+
+    Args:
+      config: of the run.
+      test: test segments of one machine type.
+      setting: of the smoothing rule.
+      data: the pool, a key of DOMAINS.
+
+    Returns:
+      [n] scores.
 
     Raises:
-      InputError: unreadable, or of another format version.
+      InputError: a setting that doesn't fit every section's pool, or a config that smooths clips.
     """
-    if not path.is_file():
-        return []
-    arrays = read_npz(path)
-    version = arrays.get("format_version")
-    if version is None or int(version) != FORMAT_VERSION:
+    if config.smoothing.unit != "segment":
         raise InputError(
-            f"{path}: format_version is {version}, expected {FORMAT_VERSION} (run the stages fit "
-            "and smooth again)"
+            f"smoothing.unit: {config.smoothing.unit!r}, expected segment to show segments' scores"
         )
-    columns = ("method", "parameter", "value", "data", "scores", "oracle")
-    return [
-        MethodResult(
-            str(method),
-            str(parameter),
-            int(value) if value.is_integer() else float(value),
-            str(data),
-            scores,
-            oracle=bool(oracle),
+    smoothed = _smoothed_units(config, test, clips_of(test), data, only=setting)
+    if setting not in smoothed:
+        rule = smoothing_rule(config)
+        raise InputError(
+            f"{rule.parameter}: {setting}, expected a value that fits every section's pool, {data}"
         )
-        for method, parameter, value, data, scores, oracle in zip(*map(arrays.get, columns))
-    ]
+    return smoothed[setting]
 
 
-def find(folder: Path) -> MachineResults:
-    """Reads what fit and smooth left, and rates it."""
-    segments, _ = read_segments(folder / "segments.npz")
-    clips = clips_of(segments.where(segments.split == "test"))
-    # Results of other segments, left by a run with other stages, say nothing of these clips.
-    now = artefact_key(folder)
-    results = [
-        result._replace(metrics=section_metrics(clips, result.scores))
-        for stage in ("serial_oe", "smoothed")
-        if recorded(folder, stage).get("artefact") == now
-        for result in read_method_results(folder / f"{stage}.npz")
-    ]
-    return MachineResults(clips, results)
-
-
-def artefact_key(folder: Path) -> str:
-    """Digest of segments.npz itself, whoever wrote it."""
-    path = folder / "segments.npz"
-    if not path.is_file():
-        raise InputError(f"{path}: no such file (expected the stage embed to have run)")
-    return hashlib.blake2b(path.read_bytes(), digest_size=12).hexdigest()
+def largest_setting(config: ConfigDict, test: Segments, data: str) -> Setting:
+    """Returns the largest of the rule's settings that fits every section's pool; 1 for none."""
+    return max(_smoothed_units(config, test, clips_of(test), data), default=1)
 
 
 def smoothing_groups(config: ConfigDict, test: Segments) -> Int[np.ndarray, " n"]:
-    """Whose neighbours may be whose, as `config.smoothing` reads the paper."""
+    """Numbers the groups whose members may be neighbours, as `config.smoothing` reads the paper."""
     c = config.smoothing
     if c.groups == "section":
         return test.section
@@ -114,42 +154,43 @@ def smoothing_groups(config: ConfigDict, test: Segments) -> Int[np.ndarray, " n"
     return np.isin(test.section, config.data.eval_sections).astype(np.int32)
 
 
-def serial_oe(config: ConfigDict, segments: Segments, seed: int) -> list[MethodResult]:
-    """SerialOE for every number of clusters and domain fitted on, as `config.inlier` has it."""
-    c = config.inlier
-    return methods.serial_oe(
-        segments.where(segments.split == c.split),
-        segments.where(segments.split == "test"),
-        components=c.components,
-        data=names(c.data),
-        seed=seed,
-        regularisation=c.regularisation,
-    )
+def in_pool(test: Segments, data: str) -> Bool[np.ndarray, " n"]:
+    """Returns which segments may be neighbours: those of the pool's domains."""
+    return np.isin(test.domain, DOMAINS[data])
 
 
-def proposed(config: ConfigDict, test: Segments) -> list[MethodResult]:
-    """Eq. 7 for every K and pool, as `config.smoothing` reads the paper."""
+def _smoothed_units(
+    config: ConfigDict,
+    test: Segments,
+    clips: Clips,
+    data: str,
+    *,
+    only: Setting | None = None,
+) -> Mapping[Setting, Float[np.ndarray, " n"]]:
+    """Smooths segments, or clips, as `config.smoothing.unit` says; checks the rule's output."""
     c = config.smoothing
-    return methods.proposed(
-        test,
-        ks=c.ks,
-        data=names(c.data),
-        unit=c.unit,
-        groups=smoothing_groups(config, test),
-        outside_pool=c.outside_pool,
-        metric=c.metric,
-        same_clip=c.same_clip,
-    )
-
-
-def choices(config: ConfigDict, found: MachineResults, reading: str) -> list[TableRow]:
-    """The rows of Table II under a reading of the domains."""
-    return select(
-        found.candidates,
-        dev_sections=config.data.dev_sections,
-        eval_sections=config.data.eval_sections,
-        pooled=READINGS[reading],
-    )
-
-
-RunResults = Mapping[int, Mapping[str, MachineResults]]  # seed -> machine type -> found
+    if only is not None and "ks" in c:
+        c = c.copy_and_resolve_references()
+        c.ks = (only,)
+        config = config.copy_and_resolve_references()
+        config.smoothing = c
+    rule = smoothing_rule(config)
+    pool, groups = in_pool(test, data), smoothing_groups(config, test)
+    scores, features, clip = test.score, test.feature, clips.row
+    if c.unit == "clip":
+        first = np.unique(clips.row, return_index=True)[1]
+        scores, features = clip_mean(clips, scores), clip_mean(clips, features)
+        pool, groups, clip = pool[first], groups[first], clip[first]
+    smoothed = rule.smooth(scores, features, groups=groups, pool=pool, clip=clip)
+    if not isinstance(smoothed, Mapping):
+        raise InputError(
+            f"component {rule.name}: returned {type(smoothed).__name__}, "
+            "expected a dict of a setting's scores"
+        )
+    smoothed = {
+        setting: check_scores(rule.name, values, len(scores))
+        for setting, values in smoothed.items()
+    }
+    if c.outside_pool == "keep":
+        smoothed = {setting: np.where(pool, row, scores) for setting, row in smoothed.items()}
+    return smoothed

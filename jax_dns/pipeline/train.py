@@ -151,8 +151,11 @@ def network_settings(config: ConfigDict, kind: str) -> str:
     unused = BOOKKEEPING if section.checkpoint == "last" else BOOKKEEPING[1:]
     audio = [d.sample_rate, d.channel, d.standardise, d.segment_seconds, d.train_fraction]
     training = without_fields(config[kind], *unused)
-    training = {k: training[k] for k in ("epochs", "batch_size", "checkpoint", "validate_every")
-                if k in training}
+    training = {
+        k: training[k]
+        for k in ("epochs", "batch_size", "checkpoint", "validate_every")
+        if k in training
+    }
     return fingerprint(component_key(config, kind), training, audio)
 
 
@@ -225,9 +228,7 @@ def _tasks(
                 len(part.section_classes),
                 part.n_labels,
             ),
-            fingerprint(
-                settings, seed, part.target.digests, [o.digests for o in part.outliers]
-            ),
+            fingerprint(settings, seed, part.target.digests, [o.digests for o in part.outliers]),
         )
         for machine, part in data.items()
     ]
@@ -269,9 +270,7 @@ def _are_vmapped(config: ConfigDict, kind: str, models: dict, tasks: list[Task])
         and isinstance(model, GradientModel)
         and not uses_outliers(model)
     )
-    return possible and (
-        choice == "yes" or (choice == "auto" and jax.default_backend() != "cpu")
-    )
+    return possible and (choice == "yes" or (choice == "auto" and jax.default_backend() != "cpu"))
 
 
 def _train_vmapped(
@@ -305,7 +304,6 @@ def _mesh(config: ConfigDict) -> Mesh | None:
         return None
     if batch % len(devices):
         raise InputError(
-            f"discriminative.batch_size: {batch}, expected a multiple of the "
-            f"{len(devices)} devices"
+            f"discriminative.batch_size: {batch}, expected a multiple of the {len(devices)} devices"
         )
     return Mesh(np.asarray(devices), (BATCH,))

@@ -12,7 +12,7 @@ from jax_dns.components import COMPONENTS, build, factory_of, fields_of
 from jax_dns.config import COMMON_FIELDS, get_config, new_name
 from jax_dns.errors import InputError
 from jax_dns.pipeline.index import segment_samples, split_commas
-from jax_dns.pipeline.methods import DOMAINS
+from jax_dns.pipeline.method_results import DOMAINS
 from jax_dns.training.steps import create_state
 from jax_dns.types import Batch, Facts, GradientModel
 
@@ -88,8 +88,11 @@ def check(config: ConfigDict) -> None:
         if "learning_rate" in fields:
             expect(f"{kind}.learning_rate", fields["learning_rate"] > 0, "more than 0")
         if "n_fft" in fields and "hop_length" in fields:
-            expect(f"{kind}.n_fft", 0 < fields["n_fft"] < 2 * segment_samples(config),
-                   "more than 0 and less than two segments")
+            expect(
+                f"{kind}.n_fft",
+                0 < fields["n_fft"] < 2 * segment_samples(config),
+                "more than 0 and less than two segments",
+            )
             divides = fields["hop_length"] > 0 and fields["n_fft"] % fields["hop_length"] == 0
             expect(f"{kind}.hop_length", divides, f"a divisor of {kind}.n_fft")
     for kind in ("inlier", "smoothing"):

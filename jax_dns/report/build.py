@@ -9,44 +9,57 @@ from jax_dns.errors import InputError
 from jax_dns.evaluation import plots, tables
 from jax_dns.evaluation.results import baseline
 from jax_dns.files import write_text
-from jax_dns.fingerprints import recorded
+from jax_dns.fingerprints import fingerprint, is_done, read_stamp, write_stamp
+from jax_dns.pipeline.evaluate import STAMP as EVALUATED
 from jax_dns.pipeline.index import data_root
+from jax_dns.pipeline.method_results import READINGS, TITLES, Folders, MachineResults, RunResults
 from jax_dns.pipeline.select import (
-    Chosen,
-    chosen_settings,
-    fixed_cells,
+    ChosenRows,
+    chosen_rows,
+    display_setting,
+    fixed_metrics,
     method_rows,
-    selected_cells,
+    selected_metrics,
     setting_rows,
-    shown,
 )
-from jax_dns.pipeline.smooth import READINGS, TITLES, Folders, MachineResults, RunResults
+from jax_dns.pipeline.workdir import open_run, read_config
 from jax_dns.report import page, pictures
-from jax_dns.report.excerpts import excerpts, is_small
+from jax_dns.report.excerpts import displayed_range, excerpts, is_small
 from jax_dns.report.facts import NOTES, changed_fields, facts, mel_ticks
 from jax_dns.report.html_tables import Entry, Row, Table, by_machine, by_place
 
-REPORT = "report.html"
+REPORT, STAMP = "report.html", "reported"
 
 
-def packages_lacking(config: ConfigDict) -> list[str]:
-    """Packages without which the run's report is left out."""
-    return page.missing_packages() if config.evaluation.report else []
+def add_report(workdir: Path) -> str:
+    """Makes a finished run's report, where its results have changed since the last one.
 
+    Args:
+      workdir: of the run, which the stage evaluate has been through.
 
-def add_report(config: ConfigDict, workdir: Path, folders: Folders, found: RunResults) -> str:
-    """Makes the run's report; returns a line on where it is, or why it was left out."""
+    Returns:
+      A line that tells where the report is, or why there is none; "" where the config wants none.
+    """
+    config = read_config(workdir)
     if not config.evaluation.report:
         return ""
-    lacking = packages_lacking(config)
-    if lacking:
-        lack = " and ".join(lacking)
-        return f"Left out, for lack of {lack} (pip install 'jax-dns[viz]'): {REPORT}\n"
+    path = workdir / REPORT
+    line = f"Report, to look at and listen to: {path}"
+    key = fingerprint(read_stamp(workdir, EVALUATED).get("fingerprint"))
+    if is_done(workdir, STAMP, key):
+        return line
+    path.unlink(missing_ok=True)
+    missing = page.missing_packages()
+    if missing:
+        lack = " and ".join(missing)
+        return f"Left out, for lack of {lack} (pip install 'jax-dns[viz]'): {REPORT}"
     try:
-        write_report(config, workdir, folders, found, out=workdir / REPORT)
+        config, folders, results = open_run(workdir)
+        write_report(config, workdir, folders, results, out=path)
     except InputError as error:
-        return f"Left out: {REPORT} ({error})\n"
-    return f"Report, to look at and listen to: {workdir / REPORT}\n"
+        return f"Left out: {REPORT} ({error})"
+    write_stamp(workdir, STAMP, key, files=[path])
+    return line
 
 
 def write_report(
@@ -75,8 +88,8 @@ def write_report(
       InputError: the file can't be written.
     """
     seed, machines = next(iter(found.items()))
-    labelled = any(c.metrics for one in machines.values() for c in one.candidates)
-    chosen = {reading: chosen_settings(config, found, reading) for reading in READINGS}
+    labelled = any(c.metrics for one in machines.values() for c in one.results)
+    chosen = {reading: chosen_rows(config, found, reading) for reading in READINGS}
     notes = dict.fromkeys(config.data.dev_sections, "development")
     notes |= dict.fromkeys(config.data.eval_sections, "evaluation")
     parts = []
@@ -89,11 +102,11 @@ def write_report(
             for caption, cells in (
                 (
                     "By section and domain, in the settings selected [%]",
-                    selected_cells(chosen["pooled"], machine),
+                    selected_metrics(chosen["pooled"], machine),
                 ),
                 (
                     "By section and domain, in fixed settings [%]",
-                    fixed_cells(config, found, machine),
+                    fixed_metrics(config, found, machine),
                 ),
             )
             if any(seeds for cells in cells.values() for seeds in cells)
@@ -102,7 +115,7 @@ def write_report(
     report = page.Report(
         title=", ".join(machines) if len(machines) < 4 else f"{len(machines)} machine types",
         facts=facts(config, workdir, list(found), list(machines)),
-        command=recorded(workdir, "versions").get("command", ""),
+        command=read_stamp(workdir, "versions").get("command", ""),
         tiles=_tiles(chosen["pooled"]) if labelled else [],
         tables=[
             table
@@ -115,7 +128,7 @@ def write_report(
         notes=NOTES,
         detail_note=f"clips and pictures are those of seed {seed}" if len(found) > 1 else "",
         colour_bar=pictures.colour_bar(),
-        mel_ticks=mel_ticks(config.ae.fmin, config.ae.fmax),
+        mel_ticks=mel_ticks(*displayed_range(config)),
     )
     write_text(out, page.render(report))
     return report
@@ -131,19 +144,19 @@ def _machine(
     root: Path | None,
 ) -> page.MachinePage:
     """One machine type and seed: its pictures and clips."""
-    after, setting = shown(config, found, folder)
+    after, setting = display_setting(config, found, folder)
     part = page.MachinePage(name, setting)
     if (folder / "umap.png").is_file() and config.evaluation.figures:
         umap = pictures.data_uri((folder / "umap.png").read_bytes(), "image/png")
         part = part._replace(umap=umap)
-    if any(c.metrics for c in found.candidates):
+    if any(c.metrics for c in found.results):
         sections = {
             "development": config.data.dev_sections,
             "evaluation": config.data.eval_sections,
         }
-        curve = plots.k_curve_figure(found.candidates, title="", sections=sections, pooled=True)
+        curve = plots.k_curve_figure(found.results, title="", sections=sections, pooled=True)
         part = part._replace(k_curve=pictures.inline_svg(curve))
-    before = baseline(found.candidates)
+    before = baseline(found.results)
     if before is None or after is None:
         return part
     clips = found.clips
@@ -162,7 +175,7 @@ def _machine(
     )
 
 
-def _tables(config: ConfigDict, chosen: Chosen, reading: str) -> list[Table]:
+def _tables(config: ConfigDict, chosen: ChosenRows, reading: str) -> list[Table]:
     """Table II and the settings selected."""
     rows = _with_all(method_rows(chosen))
     sections = ", ".join(map(str, config.data.eval_sections))
@@ -175,7 +188,7 @@ def _tables(config: ConfigDict, chosen: Chosen, reading: str) -> list[Table]:
     return [by_machine(caption, rows), Table(f"Settings, {TITLES[reading]}", head, settings)]
 
 
-def _tiles(chosen: Chosen) -> list[page.Tile]:
+def _tiles(chosen: ChosenRows) -> list[page.Tile]:
     """All-hmean of each method, and how it compares with the autoencoder."""
     rows = _with_all(method_rows(chosen))
     values = {name: row[tables.ALL] for name, row in rows.items() if tables.ALL in row}

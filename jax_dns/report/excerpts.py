@@ -11,10 +11,11 @@ from jaxtyping import Float
 from ml_collections import ConfigDict
 
 from jax_dns import features
+from jax_dns.config import DEFAULTS
 from jax_dns.data.clips import index_clips
 from jax_dns.data.decode import Format, decode
 from jax_dns.errors import InputError
-from jax_dns.pipeline.smooth import MachineResults
+from jax_dns.pipeline.method_results import MachineResults
 from jax_dns.report.encode_audio import encode
 from jax_dns.report.page import Excerpt
 from jax_dns.report.pictures import data_uri, spectrogram_png
@@ -97,15 +98,22 @@ def is_small(config: ConfigDict, n_machines: int) -> bool:
 
 
 def log_mel(audio: np.ndarray, config: ConfigDict) -> Float[np.ndarray, "n_mels frames"]:
-    """A recording's mel spectrogram as the autoencoder has it, standardised by itself, in dB."""
+    """Computes the mel spectrogram of a standardised recording, dB, with a_G's settings."""
     whole = SECONDS * config.data.sample_rate
     wide = audio.astype(np.float32)
     wide = (wide - wide.mean()) / (wide.std() or 1.0)
-    c = config.ae
-    # Every recording is made as long as the longest can be: one shape, one compilation.
-    mel = _mel(config.data.sample_rate, c.n_fft, c.window_hop, c.n_mels, c.fmin, c.fmax)
-    frames = 1 + len(wide) // c.window_hop
+    c = DEFAULTS["generative"] | config.generative.to_dict()  # for a component without a mel
+    # Every recording is padded to the greatest length: one shape, one compilation.
+    fields = (c[name] for name in ("n_fft", "hop_length", "n_mels"))
+    mel = _mel(config.data.sample_rate, *fields, *displayed_range(config))
+    frames = 1 + len(wide) // c["hop_length"]
     return np.asarray(mel(np.pad(wide, (0, whole - len(wide)))))[:, :frames]
+
+
+def displayed_range(config: ConfigDict) -> tuple[float, float]:
+    """Returns the lowest and the highest frequency of the spectrograms, Hz."""
+    c = DEFAULTS["generative"] | config.generative.to_dict()
+    return c["fmin"], c["fmax"]
 
 
 @functools.cache

@@ -15,7 +15,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from tqdm import tqdm
 
 from jax_dns import preemption
 from jax_dns.errors import InputError
@@ -138,9 +137,7 @@ def train_loop(
     return state
 
 
-def restore_trained(
-    folder: Path, like: TrainState, *, checkpoint: str = LAST
-) -> TrainState | None:
+def restore_trained(folder: Path, like: TrainState, *, checkpoint: str = LAST) -> TrainState | None:
     """Restores the state that `train_loop` left in `folder`, or None where there is none."""
     place = _checkpoint_folder(folder, checkpoint, _read_log(folder / "metrics.jsonl"))
     step = checkpoints.latest_step(place)

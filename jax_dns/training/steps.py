@@ -104,8 +104,8 @@ def train_step(model: GradientModel) -> Step:
       model: the component.
 
     Returns:
-      (state, audio, seed, is_target, section, labels, hyperparameters) -> (state, loss); the state
-      given is donated. `hyperparameters` are what `model.schedule` says of the step, {} without one.
+      (state, audio, seed, is_target, section, labels, hyperparameters) -> (state, loss), which
+      donates the state. `hyperparameters` are `model.schedule`'s, {} without a schedule.
     """
 
     def step(
@@ -126,9 +126,7 @@ def train_step(model: GradientModel) -> Step:
         (value, batch_stats), grads = jax.value_and_grad(loss, has_aux=True)(state.params)
         opt_state = state.opt_state
         if hyperparameters:
-            opt_state = opt_state._replace(
-                hyperparams=opt_state.hyperparams | hyperparameters
-            )
+            opt_state = opt_state._replace(hyperparams=opt_state.hyperparams | hyperparameters)
         updates, opt_state = model.optimizer.update(grads, opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         return TrainState(state.step + 1, params, batch_stats, opt_state), value

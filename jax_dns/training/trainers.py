@@ -204,9 +204,7 @@ def uses_outliers(model: GradientModel) -> bool:
 def training_recordings(model: GradientModel, data: TrainingData) -> list[Recording]:
     """Lists the recordings that rows of `batch_plan` index: the target's, then outliers'."""
     outliers = data.outliers if uses_outliers(model) else ()
-    return [
-        source.recordings[i] for source in (data.target, *outliers) for i in source.split.train
-    ]
+    return [source.recordings[i] for source in (data.target, *outliers) for i in source.split.train]
 
 
 def epoch_steps(model: GradientModel, data: TrainingData, schedule: Schedule) -> int:

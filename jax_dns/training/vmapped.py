@@ -99,9 +99,7 @@ def train_vmapped(
         init = jax.vmap(functools.partial(create_state, model))
         return jax.jit(init, out_shardings=sharding or None)(keys)
 
-    validations = [
-        validation(model, run.data, segment=segment, schedule=schedule) for run in runs
-    ]
+    validations = [validation(model, run.data, segment=segment, schedule=schedule) for run in runs]
 
     def validate(state: TrainState) -> list[float]:
         return [validate(_select_run(state, i)) for i, validate in enumerate(validations)]

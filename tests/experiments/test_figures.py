@@ -11,13 +11,13 @@ import figure5
 import numpy as np
 import pytest
 import shift_sweep
+from jax_dns.pipeline.methods import autoencoder, proposed
 from paper import umap_panels
 
 from jax_dns import cli, config, smooth
 from jax_dns.errors import InputError
 from jax_dns.evaluation.metrics import section_metrics, summary
 from jax_dns.files import write_json, write_text
-from jax_dns.pipeline.methods import autoencoder, proposed
 from jax_dns.segments_file import Segments, clips_of, read_segments, write_segments
 
 pytest.importorskip("matplotlib", reason="extra viz")
@@ -251,11 +251,11 @@ def test_sweep_runs_and_collects(tmp_path, monkeypatch, drawn, capsys):
         assert command[:4] == [sys.executable, "-m", "jax_dns", "run"]
         commands.append(command)
         options = dict(part.partition("=")[::2] for part in command[4:])
-        shift = float(options["--config.factory.shift"])
+        shift = float(options["--config.synthetic.shift"])
         for seed in (0, 1):
             folder = tmp_path / f"sweep/shift_{shift:g}/seed_{seed}/fan"
             write_segments(folder / "segments.npz", fabricated(seed, shift=3 * shift))
-        late = ["--stages=fit,smooth,select,evaluate", "--config.factory.make=False"]
+        late = ["--stages=fit,smooth,select,evaluate", "--config.synthetic.make=False"]
         return subprocess.CompletedProcess(command, cli.main([*command[3:], *late]))
 
     monkeypatch.setattr(shift_sweep, "subprocess", SimpleNamespace(run=run))
@@ -282,7 +282,7 @@ def test_sweep_runs_and_collects(tmp_path, monkeypatch, drawn, capsys):
     titles = [a.get_title() for a in drawn[0].axes]
     assert titles == list(shift_sweep.PANELS.values())
     assert "Proposed (Oracle)" in capsys.readouterr().out
-    assert f"--config.factory.test_normal={shift_sweep.CLIPS}" in commands[0]
+    assert f"--config.synthetic.test_normal={shift_sweep.CLIPS}" in commands[0]
 
 
 def test_sweep_stops_at_a_failure(tmp_path, monkeypatch):

@@ -48,7 +48,7 @@ def make(root, machines=("ToyCar", "fan"), seeds=(0, 1), stages=("fit", "smooth"
     """A workdir in which all that the script reads is done."""
     c = config.get_config()
     c.seeds = seeds
-    c.inlier.components = (1,)
+    c.inlier.n_components = (1,)
     c.smoothing.ks = (1, 4)
     c.data.root = str(root / "recordings")
     c.evaluation.figures = c.evaluation.report = False

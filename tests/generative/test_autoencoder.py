@@ -6,7 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jax_dns.generative.autoencoder import Autoencoder
+from jax_dns.features import decibel, mel_spectrogram, stack_frames
+from jax_dns.generative.autoencoder import Autoencoder, autoencoder, reconstruction_error
+from jax_dns.types import Batch, Facts
 
 
 def test_ten_layers_of_the_baselines_sizes(rng):
@@ -43,3 +45,42 @@ def test_training_uses_and_updates_the_batchs_statistics(rng):
     got = updated["batch_stats"]["BatchNorm_0"]["mean"]
     np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
     assert not np.allclose(out, model.apply(variables, windows, train=False))
+
+
+FACTS = Facts(16_000, segment_samples=4_096, n_sections=2)
+
+
+def test_the_score_is_the_mean_error_of_a_segments_windows(rng):
+    """Eq. 2 from the features on, window by window."""
+    component = autoencoder(FACTS, n_mels=16)
+    audio = rng.normal(size=(3, 4_096)).astype(np.float32)
+    variables = component.init(jax.random.key(0))
+    got = component.apply(variables, jnp.asarray(audio))
+    options = dict(sample_rate=16_000, n_fft=1024, hop=512, n_mels=16, fmin=50.0, fmax=7800.0)
+    for segment, score in zip(audio, got):
+        log_mel = np.asarray(decibel(mel_spectrogram(jnp.asarray(segment), **options)))
+        windows = np.stack([log_mel[:, i : i + 5].T.ravel() for i in range(9 - 4)])
+        out = np.asarray(Autoencoder().apply(variables, windows, train=False))
+        np.testing.assert_allclose(score, np.mean((windows - out) ** 2), rtol=1e-4)
+
+
+def test_the_loss_is_eq_1(rng):
+    component = autoencoder(FACTS, n_mels=16)
+    audio = jnp.asarray(rng.normal(size=(3, 4_096)), jnp.float32)
+    variables = component.init(jax.random.key(0))
+    zero = np.zeros(3, np.float32)
+    loss, stats = component.loss(
+        variables, Batch(audio, zero, zero[:, None], {}), jax.random.key(1)
+    )
+    options = dict(sample_rate=16_000, n_fft=1024, hop=512, n_mels=16, fmin=50.0, fmax=7800.0)
+    windows = np.asarray(stack_frames(decibel(mel_spectrogram(audio, **options)), 5))
+    windows = windows.reshape(-1, 80)
+    out, updated = Autoencoder().apply(variables, windows, train=True, mutable=["batch_stats"])
+    np.testing.assert_allclose(loss, np.mean((windows - np.asarray(out)) ** 2), rtol=1e-4)
+    jax.tree.map(np.testing.assert_array_equal, stats, updated["batch_stats"])
+
+
+def test_reconstruction_error_is_the_mean_square(rng):
+    a, b = rng.normal(size=(2, 3, 8)).astype(np.float32)
+    expected = [sum((x - y) ** 2 for x, y in zip(r, s)) / 8 for r, s in zip(a, b)]
+    np.testing.assert_allclose(reconstruction_error(jnp.asarray(a), jnp.asarray(b)), expected, 1e-5)

@@ -5,7 +5,8 @@ import pytest
 from sklearn.mixture import GaussianMixture
 
 from jax_dns.errors import InputError
-from jax_dns.inlier.gmm import fit_mixture, from_sklearn, negative_log_likelihood
+from jax_dns.inlier.gmm import fit_mixture, from_sklearn, gmm, negative_log_likelihood
+from jax_dns.types import Facts
 
 
 def agree(got, model, x):
@@ -28,7 +29,7 @@ def test_equals_scikit_learn(rng, components, offset):
 def test_fit_is_scikit_learns_and_follows_the_seed(rng):
     x = rng.normal(size=(80, 5)).astype(np.float32)
     model = GaussianMixture(4, reg_covar=1e-3, random_state=7).fit(x.astype(np.float64))
-    got = fit_mixture(x, 4, seed=7, regularisation=1e-3)
+    got = fit_mixture(x, 4, seed=7, reg_covar=1e-3)
     for a, b in zip(got, from_sklearn(model)):
         np.testing.assert_array_equal(a, b)
 
@@ -58,3 +59,14 @@ def test_too_few_segments_and_bad_values():
         fit_mixture(np.ones((3, 2), np.float32), 4)
     with pytest.raises(InputError, match="aren't finite"):
         fit_mixture(np.full((3, 2), np.nan, np.float32), 1)
+
+
+def test_the_component_is_the_mixture_in_each_setting(rng):
+    x = rng.normal(size=(60, 4)).astype(np.float32)
+    model = gmm(Facts(16_000, 1, 1), n_components=(1, 4), reg_covar=1e-4)
+    assert model.settings == (1, 4) and [model.fewest(n) for n in model.settings] == [1, 4]
+    variables = model.fit(x, np.zeros(60, bool), 4, 3)
+    expected = negative_log_likelihood(fit_mixture(x, 4, seed=3, reg_covar=1e-4), x)
+    np.testing.assert_array_equal(model.apply(variables, x), expected)
+    with pytest.raises(InputError, match=r"n_components: .*whole numbers"):
+        gmm(Facts(16_000, 1, 1), n_components=(0,))

@@ -14,13 +14,13 @@ def small(root):
     c = config.get_config()
     c.data.root = str(root)
     c.data.dev_sections, c.data.eval_sections = (0,), (1,)
-    c.data.segment, c.data.hop = 1.0, 0.5
-    c.ae.epochs = 2
-    c.ae.batch_size = 4
-    c.extractor.n_mels, c.extractor.window_hop = 32, 1024
-    c.extractor.epochs, c.extractor.batch_size, c.extractor.embed_batch_size = 2, 4, 8
-    c.extractor.save_every = 1
-    c.inlier.components = (1, 2)
+    c.data.segment_seconds, c.data.segment_hop_seconds = 1.0, 0.5
+    c.generative.epochs = 2
+    c.generative.batch_size = 4
+    c.discriminative.n_mels, c.discriminative.hop_length = 32, 1024
+    c.discriminative.epochs, c.discriminative.batch_size, c.discriminative.eval_batch_size = 2, 4, 8
+    c.discriminative.save_every = 1
+    c.inlier.n_components = (1, 2)
     c.smoothing.ks = (1, 2, 4, 512)
     return c
 

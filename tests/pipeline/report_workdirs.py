@@ -6,10 +6,11 @@ import numpy as np
 from conftest import write_clip
 
 from jax_dns import config
-from jax_dns.fingerprints import record
-from jax_dns.pipeline import evaluate as results
-from jax_dns.pipeline import smooth as candidates
-from jax_dns.pipeline.methods import autoencoder, proposed
+from jax_dns.fingerprints import write_stamp
+from jax_dns.pipeline.evaluate import select_and_evaluate
+from jax_dns.pipeline.method_results import segments_digest, write_method_results
+from jax_dns.pipeline.smooth import smoothing_results
+from jax_dns.pipeline.workdir import FORMAT_VERSION
 from jax_dns.segments_file import Segments, write_segments
 
 HOSTILE = """<img src=x onerror=alert(1)>"' & </script>"""  # no slash may be in a file's name
@@ -42,11 +43,11 @@ def make(root, *, seeds=(0,), machines=("fan",), sound=True, seconds=2.0):
             for row, (section, domain, label, index) in enumerate(_clips()):
                 path = root / "sound" / machine / f"{domain}_test"
                 write_clip(path / file_name(section, domain, label, index), seconds, seed=row)
-    results.report(c, workdir, folders, ("smooth", "select", "evaluate"))
+    select_and_evaluate(c, workdir, folders, ("smooth", "select", "evaluate"))
     c.evaluation.figures = c.evaluation.report = True
     (workdir / "config.json").write_text(c.to_json())
     versions = {
-        "format_version": 1,
+        "format_version": FORMAT_VERSION,
         "jax": "9.9.9",
         "device": "abacus",
         "command": "jax-dns run --config=<i>.py",
@@ -80,7 +81,8 @@ def _machine(folder, rng):
         (rng.normal(size=(n, 4)) + 6 * label[:, None]).astype(np.float32),
     )
     write_segments(folder / "segments.npz", test)
-    record(folder, "segments", "s")
-    found = [autoencoder(test), *proposed(test, ks=(1, 4), data=("source", "all"))]
-    candidates.write_method_results(folder / "smoothed.npz", found, test)
-    record(folder, "smoothed", "s", artefact=candidates.artefact_key(folder))
+    write_stamp(folder, "segments", "s")
+    c = config.get_config()
+    c.smoothing.ks = (1, 4)
+    write_method_results(folder / "smoothed.npz", smoothing_results(c, test), test)
+    write_stamp(folder, "smoothed", "s", segments=segments_digest(folder))

@@ -38,8 +38,8 @@ def segments(rng, *, feature=None, score=None, label=(0, 1), per_cell=8):
 def settings(**fields):
     c = config.get_config()
     c.data.dev_sections, c.data.eval_sections = (0,), (1,)
-    c.inlier.components = fields.get("components", (1, 2))
-    c.inlier.regularisation = fields.get("regularisation", 1e-6)
+    c.inlier.n_components = fields.get("components", (1, 2))
+    c.inlier.reg_covar = fields.get("regularisation", 1e-6)
     c.smoothing.ks = fields.get("ks", (1, 4))
     c.evaluation.figures = c.evaluation.report = False
     return c
@@ -51,7 +51,7 @@ def rows_of(workdir, c, given):
     run(c, workdir, stages=AFTER_SOUND)
     found = json.loads((workdir / "results.json").read_text())["readings"]["pooled"]["saw"]["0"]
     for row in found:
-        assert row["value"] is None or 0 <= row["value"] <= 1
+        assert row["evaluation"] is None or 0 <= row["evaluation"] <= 1
     lines = (workdir / "saw/scores.csv").read_text().splitlines()
     assert len(lines) == 33 and "nan" not in "".join(lines) and "inf" not in "".join(lines)
     return {row["method"]: row for row in found}
@@ -69,26 +69,26 @@ def rows_of(workdir, c, given):
     ids=["ones", "zeros", "large", "one dimension", "two points"],
 )
 def test_constant_and_singular_features(tmp_path, rng, feature):
-    """Covariances without an inverse: `inlier.regularisation` gives them one."""
+    """Covariances without an inverse: `inlier.reg_covar` gives them one."""
     rows = rows_of(tmp_path, settings(), segments(rng, feature=feature))
     assert {"AE", "SerialOE", "Proposed"} <= set(rows)
 
 
 def test_without_regularisation_a_singular_covariance_is_a_clear_error(tmp_path, rng):
     given = segments(rng, feature=lambda n: np.ones((n, 4)))
-    with pytest.raises(InputError, match=r"inlier: .*covariance.*inlier\.regularisation"):
+    with pytest.raises(InputError, match=r"inlier: .*covariance.*inlier\.reg_covar"):
         rows_of(tmp_path, settings(regularisation=0.0), given)
 
 
 def test_equal_scores_are_chance(tmp_path, rng):
     rows = rows_of(tmp_path, settings(), segments(rng, score=1.0))
-    assert rows["AE"]["value"] == rows["Proposed"]["value"] == 0.5
+    assert rows["AE"]["evaluation"] == rows["Proposed"]["evaluation"] == 0.5
 
 
 def test_more_components_than_segments_and_k_than_the_pool(tmp_path, rng, capsys):
     """Settings that some section has too few segments for are left out, and that is said."""
     rows = rows_of(tmp_path, settings(components=(1, 999), ks=(2, 999)), segments(rng))
-    assert rows["SerialOE"]["size"] == 1 and rows["Proposed"]["size"] == 2
+    assert rows["SerialOE"]["value"] == 1 and rows["Proposed"]["value"] == 2
     assert "saw: K up to 2 of 999 fits every section's pool" in capsys.readouterr().out
 
 
@@ -101,7 +101,7 @@ def test_a_section_of_one_class_has_no_auc(tmp_path, rng):
     """It counts in no mean; where the evaluation section is the one, nothing is reported."""
     given = segments(rng)
     rows = rows_of(tmp_path, settings(), given._replace(label=given.label * (given.section == 0)))
-    assert all(row["value"] is None for row in rows.values())
+    assert all(row["evaluation"] is None for row in rows.values())
     with (tmp_path / "results.csv").open() as file:
         assert {row["section"] for row in csv.DictReader(file)} == {"0"}
 

@@ -7,10 +7,14 @@ import numpy as np
 import pytest
 
 from jax_dns import config
-from jax_dns.fingerprints import record
-from jax_dns.pipeline import evaluate as results
-from jax_dns.pipeline import smooth as candidates
-from jax_dns.pipeline.methods import autoencoder, proposed
+from jax_dns.fingerprints import write_stamp
+from jax_dns.pipeline.evaluate import select_and_evaluate
+from jax_dns.pipeline.method_results import (
+    read_method_results,
+    segments_digest,
+    write_method_results,
+)
+from jax_dns.pipeline.smooth import smoothing_results
 from jax_dns.segments_file import Segments, write_segments
 
 
@@ -37,10 +41,11 @@ def workdir(tmp_path, rng):
         folder = tmp_path / "fan"
         test = segments(rng, label)
         write_segments(folder / "segments.npz", test)
-        record(folder, "segments", "s")
-        found = [autoencoder(test), *proposed(test, ks=(1, 8), data=("source", "all"))]
-        candidates.write_method_results(folder / "smoothed.npz", found, test)
-        record(folder, "smoothed", "s", artefact=candidates.artefact_key(folder))
+        write_stamp(folder, "segments", "s")
+        c = config.get_config()
+        c.smoothing.ks = (1, 8)
+        write_method_results(folder / "smoothed.npz", smoothing_results(c, test), test)
+        write_stamp(folder, "smoothed", "s", segments=segments_digest(folder))
         return tmp_path, {0: {"fan": folder}}
 
     return make
@@ -56,11 +61,11 @@ def settings():
 
 def test_smoothing_that_helps_is_selected_and_reported(workdir, settings):
     root, folders = workdir()
-    results.report(settings, root, folders, ("smooth", "select", "evaluate"))
+    select_and_evaluate(settings, root, folders, ("smooth", "select", "evaluate"))
     chosen = json.loads((root / "fan/selection.json").read_text())
-    assert chosen["pooled"]["Proposed"]["size"] == 8 and "SerialOE" not in chosen["pooled"]
+    assert chosen["pooled"]["Proposed"]["value"] == 8 and "SerialOE" not in chosen["pooled"]
     rows = json.loads((root / "results.json").read_text())["readings"]["pooled"]["fan"]["0"]
-    value = {row["method"]: row["value"] for row in rows}
+    value = {row["method"]: row["evaluation"] for row in rows}
     assert value["Proposed"] > 0.9 > 0.8 > value["AE"]
     lines = [line.split() for line in (root / "results.txt").read_text().splitlines()]
     percent = f"{100 * value['Proposed']:.2f}"
@@ -70,14 +75,13 @@ def test_smoothing_that_helps_is_selected_and_reported(workdir, settings):
 
 def test_without_labels_an_earlier_selection_is_kept(workdir, settings):
     root, folders = workdir(label=False)
-    kept = {"format_version": 1, "pooled": {"Proposed": {"size": 16, "data": "all"}}}
+    kept = {"format_version": 1, "pooled": {"Proposed": {"value": 16, "data": "all"}}}
     (root / "fan/selection.json").write_text(json.dumps(kept))
-    results.report(settings, root, folders, ("smooth", "select", "evaluate"))
+    select_and_evaluate(settings, root, folders, ("smooth", "select", "evaluate"))
     assert json.loads((root / "fan/selection.json").read_text()) == kept
     rows = list(csv.DictReader((root / "fan/scores.csv").read_text().splitlines()))
     found = {
-        (s.value, s.data): s.scores
-        for s in candidates.read_method_results(root / "fan/smoothed.npz")
+        (s.value, s.data): s.scores for s in read_method_results(root / "fan/smoothed.npz")
     }  # K = 16 isn't there: the largest below it stands in, and is named
     np.testing.assert_allclose([float(r["Proposed"]) for r in rows], found[8, "all"])
     assert "no tables" in (root / "results.txt").read_text()
@@ -86,7 +90,7 @@ def test_without_labels_an_earlier_selection_is_kept(workdir, settings):
 def test_a_setting_that_does_not_fit_is_named(workdir, settings, capsys):
     root, folders = workdir(label=False)
     (root / "fan/selection.json").write_text(
-        json.dumps({"format_version": 1, "pooled": {"Proposed": {"size": 16, "data": "all"}}})
+        json.dumps({"format_version": 1, "pooled": {"Proposed": {"value": 16, "data": "all"}}})
     )
-    results.report(settings, root, folders, ("smooth",))
+    select_and_evaluate(settings, root, folders, ("smooth",))
     assert "fan: Proposed with K=8 all; the setting selected, 16, needs" in capsys.readouterr().out

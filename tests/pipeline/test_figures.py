@@ -8,7 +8,7 @@ from jax_dns.evaluation import plots
 from jax_dns.evaluation.metrics import section_metrics
 from jax_dns.evaluation.results import MethodResult
 from jax_dns.pipeline import figures
-from jax_dns.pipeline.smooth import MachineResults
+from jax_dns.pipeline.method_results import MachineResults
 from jax_dns.segments_file import Segments, clips_of, write_segments
 
 

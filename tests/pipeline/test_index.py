@@ -6,7 +6,7 @@ from conftest import write_clip
 
 from jax_dns import config
 from jax_dns.errors import InputError
-from jax_dns.pipeline import index as recordings
+from jax_dns.pipeline import index as index_stage
 
 
 @pytest.fixture
@@ -30,32 +30,32 @@ def settings(root, **changes):
 
 def indexed(root, tmp_path, **changes):
     c = settings(root, **changes)
-    return c, recordings.index(c, tmp_path / "work")
+    return c, index_stage.index(c, tmp_path / "work")
 
 
 def test_machines_with_test_clips_are_run_and_the_others_are_outliers(root, tmp_path):
     c, machines = indexed(root, tmp_path)
-    assert recordings.targets(c, machines) == ["fan", "pump"]
-    outliers = recordings.outlier_clips(c, machines, "fan", 0)
+    assert index_stage.targets(c, machines) == ["fan", "pump"]
+    outliers = index_stage.outlier_clips(c, machines, "fan", 0)
     assert [(o.clips[0].machine, len(o.clips)) for o in outliers] == [("motor", 2), ("pump", 3)]
 
 
 def test_a_machine_is_never_among_its_own_outliers(root, tmp_path):
     c, machines = indexed(root, tmp_path, outliers="fan,motor")
-    names = [o.clips[0].machine for o in recordings.outlier_clips(c, machines, "fan", 0)]
+    names = [o.clips[0].machine for o in index_stage.outlier_clips(c, machines, "fan", 0)]
     assert names == ["motor"]
 
 
 def test_named_machines_and_outliers_alone_are_decoded(root, tmp_path):
     c, machines = indexed(root, tmp_path, machines="fan", outliers="motor")
-    assert list(machines) == ["fan", "motor"] and recordings.targets(c, machines) == ["fan"]
+    assert list(machines) == ["fan", "motor"] and index_stage.targets(c, machines) == ["fan"]
     with pytest.raises(InputError, match="no test clips of motor"):
-        recordings.targets(*indexed(root, tmp_path, machines="motor"))
+        index_stage.targets(*indexed(root, tmp_path, machines="motor"))
 
 
 def test_training_clips_come_with_their_split(root, tmp_path):
     c, machines = indexed(root, tmp_path)
-    data = recordings.training_clips(c, machines["fan"], 0)
+    data = index_stage.training_clips(c, machines["fan"], 0)
     assert len(data.clips) == 4 and all(clip.split == "train" for clip in data.clips)
     assert len(data.split.train) == 3 and len(data.split.valid) == 1
     store, row = data.recordings[2]
@@ -72,16 +72,21 @@ def test_standardised_by_machine(root, tmp_path):
 
 def test_no_root_and_no_factory(tmp_path):
     with pytest.raises(InputError, match=r"data.root: empty, expected a folder"):
-        recordings.data_root(config.get_config(), tmp_path)
+        index_stage.data_root(config.get_config(), tmp_path)
 
 
 def test_the_factory_is_made_in_the_workdir(tmp_path):
     c = config.get_config()
-    c.factory.make = True
-    c.factory.machines, c.factory.sections = "fan,valve", 1
-    c.factory.train_source = c.factory.train_target = 1
-    c.factory.test_normal = c.factory.test_anomaly = 1
-    c.factory.seconds = 1.0
-    recordings.make_factory(c, tmp_path)
-    machines = recordings.index(c, tmp_path)
+    c.synthetic.make = True
+    c.synthetic.machines, c.synthetic.sections = "fan,valve", 1
+    c.synthetic.train_source = c.synthetic.train_target = 1
+    c.synthetic.test_normal = c.synthetic.test_anomaly = 1
+    c.synthetic.seconds = 1.0
+    index_stage.make_synthetic(c, tmp_path)
+    machines = index_stage.index(c, tmp_path)
     assert {m: len(machines[m].clips) for m in machines} == {"fan": 6, "valve": 6}
+
+
+def test_segments_of_the_paper():
+    c = config.get_config()
+    assert index_stage.segment_samples(c) == 64_000 and index_stage.hop_samples(c) == 16_000

@@ -15,8 +15,7 @@ from jax_dns.evaluation.metrics import section_metrics, summary
 from jax_dns.pipeline import embed as embedding
 from jax_dns.pipeline import run
 from jax_dns.segments_file import clip_mean, clips_of, read_segments
-from jax_dns.training import loop
-from jax_dns.training import trainers as machines
+from jax_dns.training import loop, trainers
 
 pytestmark = pytest.mark.slow
 
@@ -36,7 +35,7 @@ def rows_of(path):
 
 
 def no_training(monkeypatch):
-    monkeypatch.setattr(machines, "fit", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr(trainers, "train_loop", lambda *_, **__: pytest.fail("trained again"))
 
 
 @pytest.fixture
@@ -85,10 +84,10 @@ def test_results_follow_from_the_segments(finished, small_config):
             rows = {r["method"]: r for r in results[reading][machine]["0"]}
             assert list(rows) == ["SerialOE", "AE", "Proposed", "Proposed (Oracle)"]
             ae = summary(values[1, "all"], sections=(1,), pooled=pooled)
-            assert rows["AE"]["value"] == pytest.approx(ae)
+            assert rows["AE"]["evaluation"] == pytest.approx(ae)
             for method, sections, key in (
                 ("Proposed", (0,), "development"),
-                ("Proposed (Oracle)", (1,), "value"),
+                ("Proposed (Oracle)", (1,), "evaluation"),
             ):
                 best = max(summary(v, sections=sections, pooled=pooled) for v in values.values())
                 assert rows[method][key] == pytest.approx(best)
@@ -102,10 +101,10 @@ def test_what_a_run_leaves(finished):
         assert words in text
     for machine in ("fan", "valve"):
         names = {p.name for p in (finished / machine).iterdir()}
-        assert {"segments.npz", "scores.csv", "selection.json", "serial_oe.npz"} <= names
+        assert {"segments.npz", "scores.csv", "selection.json", "inlier.npz"} <= names
         scores = rows_of(finished / machine / "scores.csv")
         assert len(scores) == 16 and {"AE", "SerialOE", "Proposed"} <= set(scores[0])
-        log = (finished / machine / "extractor/metrics.jsonl").read_text().splitlines()
+        log = (finished / machine / "discriminative/metrics.jsonl").read_text().splitlines()
         assert [json.loads(line)["epoch"] for line in log] == [1, 2]
     official = finished / "official/Proposed"
     assert len(list(official.glob("anomaly_score_*_test.csv"))) == 8
@@ -121,7 +120,7 @@ def test_figures_or_what_was_left_out(finished, workdir, small_config, monkeypat
         assert (finished / "fan/k_curve.png").stat().st_size > 10_000
         assert (finished / "valve/umap.png").stat().st_size > 10_000
     monkeypatch.setattr(plots, "missing_packages", lambda: ["matplotlib", "umap"])
-    small_config.evaluation.umap_share = 0.5
+    small_config.evaluation.umap_fraction = 0.5
     run(small_config, workdir)
     out = capsys.readouterr().out
     assert "Left out, for lack of matplotlib and umap" in out and "All-hmean" in out
@@ -140,21 +139,25 @@ def test_a_changed_field_redoes_what_depends_on_it(workdir, small_config, monkey
     segments = (workdir / "fan/segments.npz").stat().st_mtime_ns
     before = (workdir / "fan/smoothed.npz").stat().st_mtime_ns
     small_config.smoothing.ks = (1, 3)
-    small_config.ae.validate_every = 7  # changes nothing that training ends with
+    small_config.generative.validate_every = 7  # changes nothing that training ends with
     run(small_config, workdir)
     assert embedded == []
     assert (workdir / "fan/segments.npz").stat().st_mtime_ns == segments
     assert (workdir / "fan/smoothed.npz").stat().st_mtime_ns > before
-    assert (
-        "K=3" in (workdir / "results.txt").read_text()
-        or "K=1" in (workdir / "results.txt").read_text()
-    )
+    assert {
+        row["value"] for row in rows_of(workdir / "results.csv") if row["method"] == "Proposed"
+    } == {
+        "1",
+        "3",
+    }
     monkeypatch.undo()
     trained = []
     monkeypatch.setattr(
-        machines, "fit", lambda *a, **k: trained.append(k["title"]) or loop.fit(*a, **k)
+        trainers,
+        "train_loop",
+        lambda *a, **k: trained.append(k["title"]) or loop.train_loop(*a, **k),
     )
-    small_config.ae.learning_rate = 2e-3
+    small_config.generative.learning_rate = 2e-3
     run(small_config, workdir)
     assert trained == ["fan AE", "valve AE"]
     assert (workdir / "fan/segments.npz").stat().st_mtime_ns > segments
@@ -214,7 +217,7 @@ def test_interrupted_and_rerun_is_bit_identical(
     finished, small_config, factory, tmp_path, monkeypatch
 ):
     """Stopped in the extractor's second epoch, then by the same command gone on."""
-    real, steps = machines.fit, []
+    real, steps = trainers.train_loop, []
 
     def breaking(create, epoch, **options):
         def counting(state, numbers, advance):
@@ -222,7 +225,7 @@ def test_interrupted_and_rerun_is_bit_identical(
 
             def count(n):
                 steps.append((options["title"], next(left)))
-                if steps[-1] == ("fan extractor", 6) and steps.count(steps[-1]) == 1:
+                if steps[-1] == ("fan SerialOE", 6) and steps.count(steps[-1]) == 1:
                     raise KeyboardInterrupt
                 return advance(n)
 
@@ -230,11 +233,11 @@ def test_interrupted_and_rerun_is_bit_identical(
 
         return real(create, counting, **options)
 
-    monkeypatch.setattr(machines, "fit", breaking)
+    monkeypatch.setattr(trainers, "train_loop", breaking)
     with pytest.raises(KeyboardInterrupt):
         run(small_config, tmp_path / "w")
     run(small_config, tmp_path / "w")
-    assert steps.count(("fan extractor", 4)) == 1  # the first epoch is not gone through again
+    assert steps.count(("fan SerialOE", 4)) == 1  # the first epoch is not gone through again
     for name in ("results.json", "results.csv", "fan/segments.npz", "fan/scores.csv"):
         assert (tmp_path / "w" / name).read_bytes() == (finished / name).read_bytes(), name
 
@@ -242,7 +245,7 @@ def test_interrupted_and_rerun_is_bit_identical(
 def test_some_machines_and_several_seeds(small_config, tmp_path, monkeypatch):
     small_config.data.machines = "fan"
     small_config.seeds = (0, 1)
-    small_config.ae.epochs = small_config.extractor.epochs = 1
+    small_config.generative.epochs = small_config.discriminative.epochs = 1
     small_config.evaluation.figures = False
     small_config.evaluation.fixed_ks = (4,)
     run(small_config, tmp_path)
@@ -254,24 +257,24 @@ def test_some_machines_and_several_seeds(small_config, tmp_path, monkeypatch):
 
 
 def test_embedding_without_training_and_with_other_settings(workdir, small_config, tmp_path):
-    with pytest.raises(InputError, match=r"fan/ae: not trained"):
+    with pytest.raises(InputError, match=r"fan/generative: not trained"):
         run(small_config, tmp_path / "empty", stages=("embed",))
-    small_config.extractor.n_mels = 48
-    with pytest.raises(InputError, match="fan/extractor: trained with other settings"):
+    small_config.discriminative.n_mels = 48
+    with pytest.raises(InputError, match="fan/discriminative: trained with other settings"):
         run(small_config, workdir, stages=("embed", "smooth"))
 
 
 def test_bad_fields_leave_a_finished_training_alone(workdir, small_config, factory):
-    before = contents(workdir / "fan/extractor")
-    for field, value in (("keep", "bset"), ("batch_size", 5), ("dtype", "float31")):
+    before = contents(workdir / "fan/discriminative")
+    for field, value in (("checkpoint", "bset"), ("batch_size", 5), ("dtype", "float31")):
         changed = small_config.copy_and_resolve_references()
-        changed.extractor[field] = value
+        changed.discriminative[field] = value
         with pytest.raises(InputError):
             run(changed, workdir)
     small_config.data.root, small_config.data.outliers = str(factory), "fan"
-    with pytest.raises(InputError, match="fan extractor: no outlier clips"):
-        run(small_config, workdir, stages=("train_extractor",))
-    assert contents(workdir / "fan/extractor") == before
+    with pytest.raises(InputError, match="fan SerialOE: no outlier clips"):
+        run(small_config, workdir, stages=("train_discriminative",))
+    assert contents(workdir / "fan/discriminative") == before
 
 
 def test_a_strangers_segments_need_no_sound(workdir, small_config, tmp_path):
@@ -302,4 +305,4 @@ def test_nothing_to_train_on(factory, small_config, tmp_path):
         run(small_config, tmp_path / "w")
     shutil.copytree(factory / "dev_data/fan/train", root / "fan/train")
     with pytest.raises(InputError, match="no outlier clips"):
-        run(small_config, tmp_path / "w", stages=("train_extractor",))
+        run(small_config, tmp_path / "w", stages=("train_discriminative",))

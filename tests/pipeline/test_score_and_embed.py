@@ -7,6 +7,7 @@ import pytest
 
 from jax_dns.data.audio_cache import AudioStore
 from jax_dns.data.crops import read_segments
+from jax_dns.errors import InputError
 from jax_dns.pipeline import score_and_embed as embedding
 from jax_dns.pipeline.score_and_embed import score_and_embed
 
@@ -63,7 +64,7 @@ def test_batches_are_cut_in_other_threads_and_ahead(store, monkeypatch):
         assert later.wait(10)
         return audio[:, 0]
 
-    monkeypatch.setattr(embedding, "cut", watched)
+    monkeypatch.setattr(embedding, "read_segments", watched)
     _, number, score, _ = score_and_embed(
         [(store, 0)], generative, lambda audio: audio, segment=10, hop=10, batch_size=1, title="fan"
     )
@@ -87,3 +88,28 @@ def test_an_error_ends_the_stream(store):
             title="fan",
         )
     assert threading.active_count() == before
+
+
+@pytest.mark.parametrize(
+    ("generative", "discriminative", "message"),
+    [
+        (lambda x: x, lambda x: x, r"component G: apply returned shape \[4, 20\] for 4 segments"),
+        (lambda x: x[:, 0], lambda x: x[:, 0], r"component D: .* expected \[4, d\] features"),
+        (lambda x: x[:3, 0], lambda x: x, r"component G: .* \[3\] .* expected \[4\] scores"),
+        (lambda x: np.log(x[:, 0]), lambda x: x, "component G: .* isn't finite"),
+        (lambda x: x[:, 0], lambda x: np.log(x), "component D: .* isn't finite"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_a_component_that_returns_nonsense_is_named(store, generative, discriminative, message):
+    with pytest.raises(InputError, match=message):
+        score_and_embed(
+            [(store, 0)],
+            generative,
+            discriminative,
+            segment=20,
+            hop=10,
+            batch_size=4,
+            title="fan",
+            names=("G", "D"),
+        )

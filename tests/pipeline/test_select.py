@@ -8,8 +8,8 @@ import pytest
 from jax_dns import config
 from jax_dns.evaluation.metrics import SectionMetrics
 from jax_dns.evaluation.results import MethodResult
-from jax_dns.pipeline.select import shown
-from jax_dns.pipeline.smooth import MachineResults
+from jax_dns.pipeline.method_results import MachineResults
+from jax_dns.pipeline.select import display_setting
 from jax_dns.segments_file import Clips
 
 NONE = np.zeros(0, int)
@@ -51,20 +51,20 @@ def settings():
     ],
 )
 def test_the_selected_or_the_best_that_moves_something(settings, tmp_path, values, size, words):
-    candidate, text = shown(settings, found_of(values), tmp_path)
+    candidate, text = display_setting(settings, found_of(values), tmp_path)
     assert candidate.value == size and words in text and "development" in text
 
 
 def test_an_oracle_is_called_one(settings, tmp_path):
     settings.data.dev_sections = (1,)  # overlap: the choice has seen the answer
-    candidate, text = shown(settings, found_of({0: (0.7, 0.5), 2: (0.6, 0.6)}), tmp_path)
+    candidate, text = display_setting(settings, found_of({0: (0.7, 0.5), 2: (0.6, 0.6)}), tmp_path)
     assert candidate.value == 2 and "oracle" in text
 
 
 def test_without_labels_the_setting_once_selected(settings, tmp_path):
     found = found_of({0: (), 2: (), 4: (), 8: ()})
-    assert shown(settings, found, tmp_path) == (None, "")
-    selection = {"format_version": 1, "pooled": {"Proposed": {"size": 7, "data": "all"}}}
+    assert display_setting(settings, found, tmp_path) == (None, "")
+    selection = {"format_version": 1, "pooled": {"Proposed": {"value": 7, "data": "all"}}}
     (tmp_path / "selection.json").write_text(json.dumps(selection))
-    candidate, text = shown(settings, found, tmp_path)
+    candidate, text = display_setting(settings, found, tmp_path)
     assert candidate.value == 4 and text == "K=4 all, selected earlier"

@@ -1,113 +1,136 @@
-"""What fit and smooth leave for evaluation."""
+"""The smooth stage: Eq. 7 over segments, averaged by clip, in every reading of the paper."""
 
 import numpy as np
 import pytest
 
 from jax_dns import config
+from jax_dns import smooth as smooth_scores
 from jax_dns.errors import InputError
-from jax_dns.evaluation.metrics import auc
-from jax_dns.evaluation.results import MethodResult
-from jax_dns.fingerprints import record
-from jax_dns.pipeline import methods
-from jax_dns.pipeline import smooth as candidates
-from jax_dns.segments_file import Segments, write_segments
+from jax_dns.pipeline.smooth import (
+    largest_setting,
+    smoothed_segments,
+    smoothing_groups,
+    smoothing_results,
+)
+from jax_dns.segments_file import Segments
+from jax_dns.smoothing.cross_clip import smooth_other_clips
+from jax_dns.smoothing.rules import largest_k
 
 
-def segments(rng):
-    n = 40
+def segments(rng, clips=12, per_clip=3, d=4):
+    n = clips * per_clip
+    clip = np.repeat([f"{i:02d}.wav" for i in range(clips)], per_clip)
+    section = np.repeat(np.arange(clips) % 2, per_clip).astype(np.int32)
+    domain = np.repeat(np.where(np.arange(clips) % 3 == 2, "target", "source"), per_clip)
     return Segments(
-        np.asarray([f"{i // 2:03d}.wav" for i in range(n)]),
-        np.tile([0, 1], 20).astype(np.int32),
-        np.zeros(n, np.int32),
-        np.full(n, "source"),
-        np.where(np.arange(n) < 30, "test", "train"),
-        np.repeat(np.arange(20) % 2, 2).astype(np.int8),
+        clip,
+        np.tile(np.arange(per_clip), clips).astype(np.int32),
+        section,
+        domain,
+        np.full(n, "test"),
+        np.zeros(n, np.int8),
         rng.normal(size=n).astype(np.float32),
-        rng.normal(size=(n, 2)).astype(np.float32),
+        rng.normal(size=(n, d)).astype(np.float32),
     )
 
 
-def test_scored_round_trip(tmp_path, rng):
+def by_clip(values):
+    return values.reshape(-1, 3).mean(1)
+
+
+def settings(**fields):
+    c = config.get_config()
+    c.smoothing.update(fields)
+    return c
+
+
+def proposed(test, **fields):
+    """Proposed's results alone."""
+    return [r for r in smoothing_results(settings(**fields), test) if r.method == "Proposed"]
+
+
+def test_the_first_result_is_the_generative_score(rng):
     test = segments(rng)
-    found = [
-        MethodResult("Proposed", "K", 8, "all", np.arange(20.0), oracle=True),
-        MethodResult("AE", "", 0, "", np.ones(20)),
-        MethodResult("Adaptive", "alpha", 0.5, "source", np.ones(20)),
-    ]
-    candidates.write_method_results(tmp_path / "a.npz", found, test)
-    again = candidates.read_method_results(tmp_path / "a.npz")
-    assert [repr(s[:4] + s[5:]) for s in again] == [repr(s[:4] + s[5:]) for s in found]
-    np.testing.assert_array_equal(again[0].scores, found[0].scores)
-    candidates.write_method_results(tmp_path / "b.npz", [], test)
-    assert candidates.read_method_results(tmp_path / "b.npz") == []
-    assert candidates.read_method_results(tmp_path / "c.npz") == []
+    first = smoothing_results(settings(ks=(2,)), test)[0]
+    assert (first.method, first.parameter) == ("AE", "")
+    np.testing.assert_allclose(first.scores, by_clip(test.score), rtol=1e-6)
 
 
-def test_found_are_the_test_clips_with_every_settings_cells(tmp_path, rng):
-    every = segments(rng)
-    write_segments(tmp_path / "segments.npz", every)
-    test = every.where(every.split == "test")
-    scores = rng.normal(size=15)
-    for name, method in (("serial_oe", "SerialOE"), ("smoothed", "Proposed")):
-        found = [MethodResult(method, "K", 2, "all", scores)]
-        candidates.write_method_results(tmp_path / f"{name}.npz", found, test)
-        record(tmp_path, name, "k", artefact=candidates.artefact_key(tmp_path))
-    found = candidates.find(tmp_path)
-    assert len(found.clips.name) == 15
-    assert [c.method for c in found.candidates] == ["SerialOE", "Proposed"]
-    assert found.candidates[0].metrics[0].auc == auc(np.arange(15) % 2, scores)
+@pytest.mark.parametrize("data", ["source", "all"])
+def test_segments_are_smoothed_within_a_section(rng, data):
+    test = segments(rng)
+    results = proposed(test, ks=(1, 3, 500), data=data)
+    assert [r.value for r in results] == [1, 3] and all(r.data == data for r in results)
+    pool = (test.domain == "source") | (data == "all")
+    expected = smooth_scores(test.score, test.feature, 3, groups=test.section, pool=pool)
+    np.testing.assert_allclose(results[1].scores, by_clip(expected), rtol=1e-6)
+    np.testing.assert_allclose(results[0].scores, by_clip(test.score), rtol=1e-6)
+    c = settings(ks=(1, 3, 500))
+    np.testing.assert_array_equal(smoothed_segments(c, test, 3, data), expected)
+    assert largest_setting(c, test, data) == 3
+    with pytest.raises(InputError, match="K: 500, expected a value that fits every"):
+        smoothed_segments(c, test, 500, data)
 
 
-def test_results_of_other_segments_do_not_count(tmp_path, rng):
-    every = segments(rng)
-    write_segments(tmp_path / "segments.npz", every)
-    found = [MethodResult("SerialOE", "GMM", 2, "all", rng.normal(size=15))]
-    candidates.write_method_results(
-        tmp_path / "serial_oe.npz", found, every.where(every.split == "test")
+def test_items_outside_the_pool_may_keep_their_scores(rng):
+    test = segments(rng)
+    kept = proposed(test, ks=(3,), data="source", outside_pool="keep")[0].scores
+    target = test.domain[::3] == "target"
+    np.testing.assert_allclose(kept[target], by_clip(test.score)[target], rtol=1e-6)
+    smoothed = proposed(test, ks=(3,), data="source")[0].scores
+    np.testing.assert_allclose(kept[~target], smoothed[~target], rtol=1e-6)
+
+
+def test_clips_may_be_the_unit(rng):
+    test = segments(rng)
+    scores = proposed(test, ks=(2,), data="all", unit="clip")[0].scores
+    features = test.feature.reshape(12, 3, 4).mean(1)
+    expected = smooth_scores(by_clip(test.score), features, 2, groups=test.section[::3])
+    np.testing.assert_allclose(scores, expected, rtol=1e-5)
+
+
+def test_neighbours_may_come_from_all_sections(rng):
+    test = segments(rng)
+    scores = proposed(test, ks=(20,), data="all", groups="machine", history="all")[0].scores
+    expected = smooth_scores(test.score, test.feature, 20)
+    np.testing.assert_allclose(scores, by_clip(expected), rtol=1e-6)
+
+
+def test_neighbours_may_be_of_other_clips_alone(rng):
+    test = segments(rng)
+    clip, pool = np.repeat(np.arange(12), 3), test.domain == "source"
+    results = proposed(test, ks=(1, 4, 10, 11), data="source", same_clip=False)
+    assert [r.value for r in results] == [1, 4, 10]  # three source clips beside its own
+    expected = smooth_other_clips(
+        test.score, test.feature, (4,), clip=clip, groups=test.section, pool=pool
     )
-    record(tmp_path, "serial_oe", "k", artefact=candidates.artefact_key(tmp_path))
-    assert len(candidates.find(tmp_path).candidates) == 1
-    write_segments(tmp_path / "segments.npz", every._replace(score=every.score + 1))
-    assert candidates.find(tmp_path).candidates == []
-    (tmp_path / "segments.npz").unlink()
-    with pytest.raises(InputError, match="no such file"):
-        candidates.find(tmp_path)
+    np.testing.assert_allclose(results[1].scores, by_clip(expected[0]), rtol=1e-6)
+    # A clip is one item where clips are smoothed.
+    both = [
+        proposed(test, ks=(2,), data="all", unit="clip", same_clip=same)[0].scores
+        for same in (True, False)
+    ]
+    np.testing.assert_array_equal(*both)
+
+
+def test_the_metric_counts(rng):
+    test = segments(rng)
+    one, other = (proposed(test, ks=(4,), metric=m)[0].scores for m in ("euclidean", "cosine"))
+    assert not np.allclose(one, other)
 
 
 def test_groups_of_each_reading(rng):
-    test = segments(rng)._replace(section=np.arange(40, dtype=np.int32) % 4)
+    test = segments(rng)._replace(section=np.arange(36, dtype=np.int32) % 4)
     c = config.get_config()
     c.data.eval_sections = (2, 3)
-    np.testing.assert_array_equal(candidates.smoothing_groups(c, test), test.section)
+    np.testing.assert_array_equal(smoothing_groups(c, test), test.section)
     c.smoothing.groups = "machine"
-    np.testing.assert_array_equal(candidates.smoothing_groups(c, test), test.section >= 2)
+    np.testing.assert_array_equal(smoothing_groups(c, test), test.section >= 2)
     c.smoothing.history = "all"
-    assert not candidates.smoothing_groups(c, test).any()
+    assert not smoothing_groups(c, test).any()
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("ks", (1, 2)),
-        ("data", "all"),
-        ("unit", "clip"),
-        ("outside_pool", "keep"),
-        ("metric", "cosine"),
-        ("same_clip", False),
-    ],
-)
-def test_every_field_of_smoothing_counts(rng, name, value):
-    domain = np.where(np.arange(40) % 8 < 6, "source", "target")
-    test = segments(rng)._replace(domain=domain, split=np.full(40, "test"))
-    c = config.get_config()
-    c.smoothing.ks = (1, 4)
-    before = candidates.proposed(c, test)
-    c.smoothing[name] = value
-    after = candidates.proposed(c, test)
-    given = dict(ks=(1, 4), data=("source", "all")) | {name: ["all"] if name == "data" else value}
-    expected = methods.proposed(test, **given)
-    assert [s[:4] for s in after] == [s[:4] for s in expected]
-    for found, wanted in zip(after, expected):
-        np.testing.assert_array_equal(found.scores, wanted.scores)
-    same = [(s[:4], s.scores.tolist()) for s in before]
-    assert same != [(s[:4], s.scores.tolist()) for s in after]
+def test_largest_k():
+    groups = np.asarray([0, 0, 0, 1, 1])
+    assert largest_k(groups, np.ones(5, bool)) == 2
+    assert largest_k(groups, np.asarray([True, True, True, True, False])) == 1

@@ -150,11 +150,11 @@ def test_links_lead_somewhere_and_ids_are_unique(whole):
 def test_clips_are_those_that_moved_most(finished):
     config, folders, found = open_run(finished)
     made = build.write_report(config, finished, folders, found, out=finished / "other.html")
-    candidates = {(c.method, c.value, c.data): c.scores for c in found[0]["fan"].candidates}
+    results = {(c.method, c.value, c.data): c.scores for c in found[0]["fan"].results}
     names, sections = found[0]["fan"].clips.name, found[0]["fan"].clips.section
     machine = next(m for m in made.machines if m.name == "fan")
-    after = candidates["Proposed", 4, machine.setting.split(",")[0].split()[-1]]
-    before = candidates["AE", 0, ""]
+    after = results["Proposed", 4, machine.setting.split(",")[0].split()[-1]]
+    before = results["AE", 0, ""]
     ranks = np.zeros((2, len(names)), int)
     for row in range(len(names)):
         here = sections == sections[row]

@@ -43,7 +43,7 @@ def test_odd_sound(tmp_path, standardise, only):
     code, message = command(
         f"--config={CONFIG}",
         f"--workdir={tmp_path / 'w'}",
-        "--config.factory.make=False",
+        "--config.synthetic.make=False",
         f"--config.data.root={tmp_path / 'root'}",
         f"--config.data.standardise={standardise}",
     )

@@ -8,7 +8,13 @@ import pytest
 from soak.runs import STAGES, assert_same, finish, stage_of, start
 
 # Seconds within a stage, warm, on two cores; where a stage is shorter the kill falls after it.
-SPREAD = {"start": 1.5, "train_ae": 3.5, "train_extractor": 8.0, "embed": 1.5, "evaluate": 0.5}
+SPREAD = {
+    "start": 1.5,
+    "train_generative": 3.5,
+    "train_discriminative": 8.0,
+    "embed": 1.5,
+    "evaluate": 0.5,
+}
 
 
 def kill_in(stage: str, workdir: Path, rng: random.Random) -> str:
@@ -36,14 +42,14 @@ def killed_and_rerun(stages: list[str], workdir: Path, reference: Path, seed: in
 
 
 def test_killed_three_times(undisturbed, tmp_path):
-    stages = ["train_extractor", "embed", "evaluate"]
+    stages = ["train_discriminative", "embed", "evaluate"]
     print(killed_and_rerun(stages, tmp_path / "w", undisturbed, seed=time.time_ns()))
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(3))
 def test_killed_in_every_stage(undisturbed, tmp_path, seed):
-    stages = [*STAGES, "train_ae", "train_extractor", "train_extractor"]
+    stages = [*STAGES, "train_generative", "train_discriminative", "train_discriminative"]
     stages.sort(key=list(STAGES).index)
     fell = killed_and_rerun(stages, tmp_path / "w", undisturbed, seed=seed)
     print(f"{len(fell) - fell.count('ended')} kills survived: {', '.join(fell)}")

@@ -18,13 +18,12 @@ def losses(n_devices, resident):
     """Losses of a few extractor steps, batches shared by all devices there are."""
     import jax
     from jax.sharding import Mesh, NamedSharding, PartitionSpec
-    from training.test_machines import training_clips
-    from training.test_steps import Small, columns
+    from made_clips import training_clips
+    from toy_models import toy_extractor
 
     from jax_dns.data.device_cache import upload
-    from jax_dns.training.epochs import BATCH, Plan, from_cache, on_device
-    from jax_dns.training.optimizers import OneCycle
-    from jax_dns.training.steps import extractor_steps
+    from jax_dns.training.epochs import BATCH, BatchSpec, from_cache, on_device
+    from jax_dns.training.steps import initial_state, train_step
 
     assert jax.device_count() == n_devices
     mesh = Mesh(np.asarray(jax.devices()), (BATCH,)) if n_devices > 1 else None
@@ -32,39 +31,39 @@ def losses(n_devices, resident):
     store = clips.recordings[0][0]
     noise = np.random.default_rng(0).normal(size=len(store.samples)).astype(np.float32)
     recordings = [(store._replace(samples=noise), i) for i in range(20)]
-    steps = extractor_steps(Small(), columns, n_samples=40)
+    model = toy_extractor(40)
 
     def plan(number):
         rng = np.random.default_rng(number)
         labels = np.repeat(np.float32([1, 0]), 8), np.eye(3, dtype=np.float32)[np.arange(16) % 3]
-        rest = (np.uint32(0), *labels, OneCycle(np.float32(1e-3), np.float32(0.9)))
-        return Plan(rng.integers(0, 20, 16), rng.integers(0, 10, 16), rest)
+        rates = {"learning_rate": np.float32(1e-3), "b1": np.float32(0.9)}
+        rest = (np.uint32(0), *labels, {}, rates)
+        return BatchSpec(rng.integers(0, 20, 16), rng.integers(0, 10, 16), rest)
 
     everywhere = mesh and NamedSharding(mesh, PartitionSpec())
-    state = jax.jit(steps.create, out_shardings=everywhere)(jax.random.key(0))
+    state = initial_state(model, 0, sharding=everywhere)
     if resident:
         library = upload(recordings, segment=40, sharding=everywhere)
-        epoch = on_device(steps.train, library, recordings, plan, segment=40, mesh=mesh)
+        epoch = on_device(train_step(model), library, recordings, plan, segment=40, mesh=mesh)
     else:
-        epoch = from_cache(steps.train, recordings, plan, segment=40, mesh=mesh)
+        epoch = from_cache(train_step(model), recordings, plan, segment=40, mesh=mesh)
     state, values = epoch(state, range(STEPS), lambda n: None)
     assert all(x.is_fully_replicated for x in jax.tree.leaves(state))
     return [float(x) for x in np.asarray(values)]
 
 
-def together(n_devices, folder):
+def vmapped(n_devices, folder):
     """Losses of three autoencoders of unequal size trained as one program."""
     import jax
-    from training.test_together import SCHEDULE, SEGMENT, STEPS, score, small_data
+    from training.test_vmapped import MODEL, SCHEDULE, SEGMENT, small_data
 
-    from jax_dns.training.vmapped import Run, train_together
+    from jax_dns.training.vmapped import Run, train_vmapped
 
     assert jax.device_count() == n_devices
     data = small_data(np.random.default_rng(0))
     runs = [Run(data[i % 2], i, Path(folder) / str(i)) for i in range(3)]
-    train_together(
-        STEPS,
-        score,
+    train_vmapped(
+        MODEL,
         runs,
         Path(folder) / "all",
         segment=SEGMENT,
@@ -124,7 +123,7 @@ def test_a_batch_shared_by_two_processes():
 
 
 def test_autoencoders_spread_over_two_devices(tmp_path):
-    spread = result(start(f"together(2, {str(tmp_path / 'a')!r})", devices=2))
-    alone = result(start(f"together(1, {str(tmp_path / 'b')!r})"))
+    spread = result(start(f"vmapped(2, {str(tmp_path / 'a')!r})", devices=2))
+    alone = result(start(f"vmapped(1, {str(tmp_path / 'b')!r})"))
     np.testing.assert_allclose(spread[0], alone[0], rtol=1e-5)
     np.testing.assert_allclose(spread, alone, rtol=1e-3)

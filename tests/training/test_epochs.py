@@ -4,17 +4,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from toy_models import arguments, toy_autoencoder
 
 from jax_dns.data.audio_cache import AudioStore
 from jax_dns.data.device_cache import upload
-from jax_dns.generative.autoencoder import Autoencoder
-from jax_dns.training.epochs import Plan, from_cache, on_device
-from jax_dns.training.steps import TrainState, autoencoder_steps
+from jax_dns.training.epochs import BatchSpec, from_cache, on_device
+from jax_dns.training.steps import TrainState, initial_state, train_step
 
 SEGMENT = 40
-STEPS = autoencoder_steps(
-    Autoencoder(), lambda audio: audio.reshape(len(audio), -1, 20), n_samples=SEGMENT
-)
+MODEL = toy_autoencoder(SEGMENT)
 
 
 @pytest.fixture
@@ -33,11 +31,11 @@ def recordings(rng):
 
 def plan(number):
     rng = np.random.default_rng(number)
-    return Plan(rng.integers(0, 6, 4), rng.integers(0, 60, 4))
+    return BatchSpec(rng.integers(0, 6, 4), rng.integers(0, 60, 4), arguments(4))
 
 
 @jax.jit
-def look(state, audio):
+def look(state, audio, *_):
     return state.replace(step=state.step + 1), audio
 
 
@@ -58,10 +56,10 @@ def test_training_ends_alike(recordings):
     ends = []
     library = upload(recordings, segment=SEGMENT)
     for epoch in (
-        from_cache(STEPS.train, recordings, plan, segment=SEGMENT),
-        on_device(STEPS.train, library, recordings, plan, segment=SEGMENT),
+        from_cache(train_step(MODEL), recordings, plan, segment=SEGMENT),
+        on_device(train_step(MODEL), library, recordings, plan, segment=SEGMENT),
     ):
-        state = STEPS.create(jax.random.key(0))
+        state = initial_state(MODEL, 0)
         losses = []
         for first in (0, 10):
             state, some = epoch(state, range(first, first + 10), lambda n: None)

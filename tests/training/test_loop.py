@@ -6,20 +6,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from toy_models import take_step, toy_autoencoder
 
 from jax_dns.errors import InputError
-from jax_dns.generative.autoencoder import Autoencoder
-from jax_dns.training.loop import fit, restore_trained
-from jax_dns.training.steps import autoencoder_steps
+from jax_dns.training.loop import restore_trained, train_loop
+from jax_dns.training.steps import initial_state
 
-STEPS = autoencoder_steps(
-    Autoencoder(), lambda audio: audio.reshape(len(audio), -1, 20), n_samples=40
-)
+MODEL = toy_autoencoder(40)
 
 
 def step(state, number):
     audio = np.random.default_rng(number).normal(size=(4, 40)).astype(np.float32)
-    return STEPS.train(state, jnp.asarray(audio))
+    return take_step(MODEL, state, audio)
 
 
 def train(folder, train_step=step, **options):
@@ -32,7 +30,7 @@ def train(folder, train_step=step, **options):
         return state, losses
 
     options = dict(epochs=6, steps_per_epoch=3, clips_per_step=4, save_every=2) | options
-    return fit(lambda: STEPS.create(jax.random.key(0)), epoch, folder=folder, **options)
+    return train_loop(lambda: initial_state(MODEL, 0), epoch, folder=folder, **options)
 
 
 def equal(a, b):
@@ -79,7 +77,7 @@ def test_non_finite_loss_stops_with_its_step(tmp_path):
 
     with pytest.raises(InputError, match=r"toy: the loss at step 10 is nan.*lower learning rate"):
         train(tmp_path, exploding, title="toy")
-    assert [r["step"] for r in log(tmp_path)] == [3, 6]  # the last checkpoint and no further
+    assert [r["step"] for r in log(tmp_path)] == [3, 6, 9]  # each epoch, at once
     assert int(train(tmp_path).step) == 18
 
 
@@ -93,15 +91,15 @@ def test_log_holds_loss_rate_and_validation(tmp_path):
 
 def test_best_keeps_the_lowest_validation_loss(tmp_path):
     losses = {3: 5.0, 6: 2.0, 9: 4.0, 12: 3.0, 15: 9.0, 18: 8.0}
-    options = dict(validate=lambda state: losses[int(state.step)], keep="best")
+    options = dict(validate=lambda state: losses[int(state.step)], checkpoint="best")
     assert int(train(tmp_path, **options).step) == 6
-    assert int(restore_trained(tmp_path, train(tmp_path, **options), keep="best").step) == 6
+    assert int(restore_trained(tmp_path, train(tmp_path, **options), checkpoint="best").step) == 6
 
 
 def test_best_survives_an_interruption(tmp_path):
     """Stopped between the best state's checkpoint and the next regular one."""
     losses = {3: 5.0, 6: 4.0, 9: 1.0, 12: 3.0, 15: 9.0, 18: 8.0}
-    options = dict(validate=lambda state: losses[int(state.step)], keep="best", save_every=4)
+    options = dict(validate=lambda state: losses[int(state.step)], checkpoint="best", save_every=4)
 
     def breaking(state, number):
         if number == 10:

@@ -29,10 +29,8 @@ def test_weights_are_beta_of_alpha():
     assert abs(own.mean() - 0.5) < 0.05 and abs(own.var() - variance) < 0.02
 
 
-def test_alpha_0_and_probability():
+def test_alpha_0_mixes_nothing():
     np.testing.assert_array_equal(mixed(5, alpha=0.0)[0], np.eye(5))
-    own = np.diagonal(mixed(1000, probability=0.3)[0])
-    assert abs((own == 1).mean() - 0.75) < 0.08  # 0.7, and those whose weight rounds to 1
 
 
 def test_labels_of_any_rank():

@@ -8,7 +8,12 @@ import numpy as np
 import optax
 import pytest
 
-from jax_dns.training.optimizers import OneCycle, adamw, one_cycle, with_one_cycle
+from jax_dns.training.optimizers import OneCycle, adamw, one_cycle
+
+
+def with_hyperparameters(state, values):
+    return state._replace(hyperparams=state.hyperparams | values._asdict())
+
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden/onecycle.json").read_text())
 
@@ -35,7 +40,7 @@ def test_rate_and_beta_1_reach_the_update(rng):
         now = one_cycle(step, 10, max_lr=1e-2)
         gradient = rng.normal(size=3)
         updates, state = optimiser.update(
-            jnp.asarray(gradient, jnp.float32), with_one_cycle(state, now), weight
+            jnp.asarray(gradient, jnp.float32), with_hyperparameters(state, now), weight
         )
         weight = optax.apply_updates(weight, updates)
         m = now.b1 * m + (1 - now.b1) * gradient
@@ -47,6 +52,6 @@ def test_rate_and_beta_1_reach_the_update(rng):
 
 def test_state_is_only_changed_in_rate_and_beta_1():
     state = adamw().init(jnp.zeros(2))
-    changed = with_one_cycle(state, OneCycle(0.5, 0.9))
+    changed = with_hyperparameters(state, OneCycle(0.5, 0.9))
     assert changed.hyperparams["learning_rate"] == 0.5 and changed.hyperparams["b1"] == 0.9
     assert changed.inner_state is state.inner_state

@@ -5,32 +5,29 @@ import os
 import signal
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
+from toy_models import take_step, toy_autoencoder
 
 from jax_dns import preemption
-from jax_dns.generative.autoencoder import Autoencoder
 from jax_dns.training import checkpoints
-from jax_dns.training.epochs import Plan, from_cache
-from jax_dns.training.loop import fit, is_trained
-from jax_dns.training.steps import autoencoder_steps
+from jax_dns.training.epochs import BatchSpec, from_cache
+from jax_dns.training.loop import is_trained, train_loop
+from jax_dns.training.steps import initial_state
 
-STEPS = autoencoder_steps(
-    Autoencoder(), lambda audio: audio.reshape(len(audio), -1, 20), n_samples=40
-)
+MODEL = toy_autoencoder(40)
 
 
 def step(state, audio, number):
     audio = np.random.default_rng(int(number)).normal(size=(4, 40)).astype(np.float32)
-    return STEPS.train(state, jnp.asarray(audio))
+    return take_step(MODEL, state, audio)
 
 
 def train(folder, *, signal_at=(), **options):
     """Four epochs of three steps, through the feed that trainings use."""
 
     def plan(number):
-        return Plan(np.zeros(0, np.int64), np.zeros(0, np.int64), (np.int64(number),))
+        return BatchSpec(np.zeros(0, np.int64), np.zeros(0, np.int64), (np.int64(number),))
 
     def signalling(state, audio, number):
         if int(number) in signal_at:
@@ -38,8 +35,8 @@ def train(folder, *, signal_at=(), **options):
         return step(state, audio, number)
 
     options = dict(epochs=4, steps_per_epoch=3, clips_per_step=4, save_every=4) | options
-    return fit(
-        lambda: STEPS.create(jax.random.key(0)),
+    return train_loop(
+        lambda: initial_state(MODEL, 0),
         from_cache(signalling, [], plan, segment=40),
         folder=folder,
         **options,
@@ -84,12 +81,14 @@ def test_every_step_terminated(tmp_path):
 )
 def test_what_is_damaged_is_trained_again(tmp_path, name, content):
     """With the best state kept, all three are needed; without one it starts over."""
-    options = dict(validate=lambda state: float(state.step), keep="best", save_every=1)
+    options = dict(validate=lambda state: float(state.step), checkpoint="best", save_every=1)
     undisturbed = train(tmp_path / "a", **options)
     with pytest.raises(preemption.Terminated):
         train(tmp_path / "b", signal_at=[2], **options)
     (tmp_path / "b" / name).write_text(content)
-    assert not is_trained(tmp_path / "b", keep="best") or name != "checkpoints/best/3/files.json"
+    assert (
+        not is_trained(tmp_path / "b", checkpoint="best") or name != "checkpoints/best/3/files.json"
+    )
     again = train(tmp_path / "b", **options)
     jax.tree.map(np.testing.assert_array_equal, again, undisturbed)
     assert int(again.step) == 3 and losses(tmp_path / "a") == losses(tmp_path / "b")

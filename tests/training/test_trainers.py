@@ -1,139 +1,144 @@
-"""Batches of both trainings: what reaches the steps."""
+"""What a training gives to its steps: batches, labels, validation."""
 
 import numpy as np
 import pytest
 from made_clips import training_clips
+from toy_models import toy_autoencoder, toy_extractor
 
 from jax_dns.data.audio_cache import AudioStore
-from jax_dns.discriminative.serial_oe import ExtractorOutput
 from jax_dns.errors import InputError
 from jax_dns.training import trainers
-from jax_dns.training.steps import AutoencoderSteps, ExtractorSteps, TrainState
-from jax_dns.training.trainers import Schedule, center_crops, map_batches, random_crops
-
-SCHEDULE = Schedule(
-    epochs=2, batch_size=8, validate_every=1, save_every=1, keep="last", tensorboard=False
+from jax_dns.training.steps import TrainState
+from jax_dns.training.trainers import (
+    Schedule,
+    TrainingData,
+    batch_plan,
+    center_crops,
+    join_clips,
+    map_batches,
+    random_crops,
+    train_model,
+    training_recordings,
+    validation,
 )
+from jax_dns.types import GradientModel
 
-
+SEGMENT = 20
+SCHEDULE = Schedule(
+    epochs=2, batch_size=8, validate_every=1, save_every=1, checkpoint="last", eval_batch_size=4
+)
 STATE = TrainState(0, {}, {}, None)
 
 
-def create(key):
-    return STATE
-
-
-@pytest.fixture
-def record(monkeypatch):
-    """Runs the first epochs' steps without a network, as `fit` would."""
-    calls = []
-
-    def fake_fit(create, epoch, *, epochs, steps_per_epoch, validate, **_):
-        state, _ = epoch(STATE, range(epochs * steps_per_epoch), lambda n: None)
-        calls.append(("valid", validate(state)))
-        return state
-
-    monkeypatch.setattr(trainers, "fit", fake_fit)
-    return calls
-
-
-def test_extractor_batches_are_half_target_half_outliers(record, tmp_path):
-    data = training_clips("fan", 0)
-    others = [training_clips("pump", 100), training_clips("valve", 200)]
-
-    def train(state, audio, seed, machine, section, cycle):
-        record.append((audio, machine, section, cycle))
-        return state, np.zeros(())
-
-    def extract(variables, audio):
-        n = len(audio)
-        assert n == 4
-        return ExtractorOutput(
-            np.zeros((n, 2)), np.zeros(n, np.float32), np.zeros((n, 2), np.float32)
+def batches(model, data, n):
+    """The audio and the arguments of the first n steps."""
+    recordings = training_recordings(model, data)
+    plan = batch_plan(model, data, seed=0, schedule=SCHEDULE, segment=SEGMENT)
+    for number in range(n):
+        spec = plan(number)
+        audio = trainers.read_segments(
+            [recordings[i] for i in spec.row], spec.start, segment=SEGMENT
         )
+        yield audio, *spec.rest
 
-    trainers.train_extractor(
-        ExtractorSteps(create, train, extract),
-        data,
-        others,
-        tmp_path,
-        seed=0,
-        segment=20,
-        schedule=SCHEDULE,
-        max_lr=1e-3,
-        lambda_id=5.0,
-        mask_outliers=False,
-        embed_batch_size=4,
-        title="fan",
-    )
-    *batches, (_, valid_loss) = record
-    seen = []
-    for audio, machine, section, _ in batches:
-        assert audio.shape == (8, 20) and machine.tolist() == [1] * 4 + [0] * 4
+
+def test_batches_with_outliers_are_half_target_half_outliers():
+    target = training_clips("fan", 0)
+    data = TrainingData(target, (training_clips("pump", 100), training_clips("valve", 200)))
+    model = toy_extractor(40, max_lr=1e-3)
+    steps = 2 * -(-len(target.split.train) // 4)
+    seen, rates = [], []
+    for audio, seed, is_target, section, labels, rate in batches(model, data, steps):
+        assert audio.shape == (8, SEGMENT) and is_target.tolist() == [1] * 4 + [0] * 4
         first = audio[:, 0]
         assert (first[:4] < 100).all() and (first[4:] >= 100).all()
         # Clips 0-9 are of section 0, 10-19 of section 3.
         np.testing.assert_array_equal(section[:4], np.eye(2)[(first[:4] >= 10).astype(int)])
         assert not section[4:].any()
+        np.testing.assert_array_equal(labels["section"][:4], section[:4].argmax(1))
+        assert (labels["section"][4:] == -1).all()
+        np.testing.assert_array_equal(labels["machine"], first.astype(int) // 100)
+        assert not labels["domain"].any() and seed == 0
         seen += first[:4].tolist()
-    assert set(seen) == set(data.split.train.tolist())
-    rates = [cycle.learning_rate for *_, cycle in batches]
+        rates.append(rate["learning_rate"])
+    assert set(seen) == set(target.split.train.tolist())
     assert max(rates) > 5e-4 > rates[0] and rates[-1] < 1e-7  # one whole cycle
-    assert valid_loss == pytest.approx(6 * np.log(2), rel=1e-5)  # of logits that are all zero
 
 
-def test_autoencoder_batches_are_the_machines_own(record, tmp_path):
-    data = training_clips("fan", 0)
+def test_batches_of_the_target_alone():
+    data = TrainingData(training_clips("fan", 0))
+    steps = 2 * -(-len(data.target.split.train) // 8)
+    seen = [audio[:, 0] for audio, *_ in batches(toy_autoencoder(SEGMENT), data, steps)]
+    for epoch in np.concatenate(seen).reshape(2, -1):
+        assert set(epoch) == set(data.target.split.train.tolist())
 
-    def train(state, audio):
-        record.append(audio)
-        return state, np.zeros(())
 
-    trainers.train_autoencoder(
-        AutoencoderSteps(create, train),
-        lambda variables, audio: audio[:, 0],
-        data,
-        tmp_path,
-        seed=0,
-        segment=20,
-        schedule=SCHEDULE,
-        title="fan",
+def model_of(apply, **fields):
+    """A model of which only the validation is used."""
+    return GradientModel("m", fields.pop("scope", "target"), None, None, apply, None, **fields)
+
+
+def test_scores_validate_a_generative_model():
+    data = TrainingData(training_clips("fan", 0))
+    validate = validation(
+        model_of(lambda variables, audio: audio[:, 0]), data, segment=SEGMENT, schedule=SCHEDULE
     )
-    *batches, (_, valid_loss) = record
-    per_epoch = np.concatenate([audio[:, 0] for audio in batches]).reshape(2, -1)
-    for epoch in per_epoch:
-        assert set(epoch) == set(data.split.train.tolist())
-    assert valid_loss == pytest.approx(np.mean(data.split.valid))
+    assert validate(STATE) == pytest.approx(np.mean(data.target.split.valid))
+
+
+def test_half_of_the_validation_clips_are_outliers():
+    data = TrainingData(
+        training_clips("fan", 0), (training_clips("pump", 100), training_clips("valve", 200))
+    )
+    model = model_of(
+        None, scope="target+outliers", validation_loss=lambda v, batch: batch.is_target
+    )
+    validate = validation(model, data, segment=SEGMENT, schedule=SCHEDULE)
+    assert validate(STATE) == pytest.approx(0.5)
+
+
+def test_all_machine_types_at_once():
+    parts = [training_clips(name, value) for name, value in (("fan", 0), ("pump", 100))]
+    joined = join_clips(parts)
+    assert len(joined.clips) == sum(len(part.clips) for part in parts)
+    fan, pump = (len(part.split.train) for part in parts)
+    assert joined.split.train[:fan].tolist() == parts[0].split.train.tolist()
+    assert joined.split.train[fan:].tolist() == (parts[1].split.train + 20).tolist()
+    data = TrainingData(joined)
+    assert dict(data.n_labels) == {"machine": 2, "section": 4, "domain": 2}
+    model = toy_autoencoder(SEGMENT)._replace(scope="all")
+    for audio, _, is_target, section, labels, _ in batches(model, data, 3):
+        first = audio[:, 0]
+        assert is_target.all()
+        expected = 2 * (first >= 100) + (first % 100 >= 10)
+        np.testing.assert_array_equal(section.argmax(1), expected)
+        np.testing.assert_array_equal(labels["machine"], first >= 100)
+    assert pump
 
 
 def test_no_outliers_is_an_error(tmp_path):
     with pytest.raises(InputError, match="fan: no outlier clips"):
-        trainers.train_extractor(
-            ExtractorSteps(create, create, create),
-            training_clips("fan", 0),
-            [],
+        train_model(
+            toy_extractor(40),
+            TrainingData(training_clips("fan", 0)),
             tmp_path,
             seed=0,
-            segment=20,
+            segment=SEGMENT,
             schedule=SCHEDULE,
-            max_lr=1e-3,
-            lambda_id=5.0,
-            mask_outliers=False,
-            embed_batch_size=4,
             title="fan",
         )
 
 
-def test_crops_and_middles():
+def test_random_and_center_crops():
     ramp = np.arange(100, dtype=np.float32)
     store = AudioStore(ramp, np.zeros(1, int), np.full(1, 100), np.zeros(1), np.ones(1), ("",))
     recordings = [(store, 0)] * 2
-    got = random_crops(recordings, np.asarray([0.0, 0.999]), segment=20)
-    assert got[:, 0].tolist() == [0, 80]
+    crops = random_crops(recordings, np.asarray([0.0, 0.999]), segment=20)
+    assert crops[:, 0].tolist() == [0, 80]
     assert center_crops(recordings, segment=20)[0, 0] == 40
 
 
-def test_the_last_batch_is_filled_up_and_cut_off():
+def test_the_last_batch_is_padded_and_cut():
     sizes = []
 
     def double(x):

@@ -64,7 +64,7 @@ def test_sizes_are_the_papers():
 
     c = load_config(Sizes(str(CONFIG), batch=2, clips=0, dtype="bfloat16", folder=""))
     assert spectrograms(c, 2).shape == (2, 224, 251) and windows(c).shape == (1952, 640)
-    assert c.extractor.dtype == "bfloat16"
+    assert c.discriminative.dtype == "bfloat16"
 
 
 def test_an_engine_that_takes_too_long_is_named(tmp_path):

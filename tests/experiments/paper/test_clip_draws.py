@@ -3,11 +3,11 @@
 import jax
 import numpy as np
 import pytest
+from jax_dns.pipeline.methods import autoencoder, proposed
 from paper.clip_draws import draw_clips, rate_draws
 
 from jax_dns.errors import InputError
 from jax_dns.evaluation.metrics import harmonic_mean, section_metrics, summary
-from jax_dns.pipeline.methods import autoencoder, proposed
 from jax_dns.segments_file import Segments, clips_of
 
 KS = (1, 2, 4, 8, 16, 32, 64)

@@ -1,0 +1,110 @@
+"""The fit stage: the inlier model h on f_D, for every setting."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool
+from ml_collections import ConfigDict
+from tqdm import tqdm
+
+from jax_dns.components import build, component_key
+from jax_dns.errors import InputError
+from jax_dns.evaluation.results import MethodResult
+from jax_dns.fingerprints import fingerprint, is_done, write_stamp
+from jax_dns.pipeline.index import segment_samples, split_commas
+from jax_dns.pipeline.method_results import (
+    DOMAINS,
+    check_scores,
+    segments_digest,
+    write_method_results,
+)
+from jax_dns.pipeline.train import describe
+from jax_dns.segments_file import Segments, clip_mean, clips_of, read_segments
+from jax_dns.types import Facts, InlierModel, Setting
+
+STAMP = "inlier"
+
+
+def fit(config: ConfigDict, name: str, folder: Path, seed: int) -> None:
+    """Fits the inlier models of one machine type, as far as that isn't done.
+
+    Args:
+      config: of the run.
+      name: the machine type.
+      folder: of its results, with segments.npz.
+      seed: of the models' initialisation.
+    """
+    c, current = config.inlier, segments_digest(folder)
+    method = describe(config, "discriminative").name
+    key = fingerprint(component_key(config, "inlier"), c.data, c.split, seed, method, current)
+    if is_done(folder, STAMP, key):
+        return
+    segments, _ = read_segments(folder / "segments.npz")
+    train = segments.where(segments.split == c.split)
+    test = segments.where(segments.split == "test")
+    lacking = sorted({int(s) for s in test.section} - {int(s) for s in train.section})
+    if lacking:
+        tqdm.write(f"{name}: no {method} row, no {c.split} segments of section {lacking[0]}")
+    path = folder / f"{STAMP}.npz"
+    write_method_results(path, inlier_results(config, segments, seed), test)
+    write_stamp(folder, STAMP, key, files=[path], segments=current)
+
+
+def inlier_results(config: ConfigDict, segments: Segments, seed: int) -> list[MethodResult]:
+    """Computes the discriminative method's clip scores for every setting.
+
+    One inlier model is fitted to each section; a clip's score is the mean over its segments
+    (Sec. IV.A).
+
+    Args:
+      config: of the run.
+      segments: of one machine type, training and test.
+      seed: of the models' initialisation.
+
+    Returns:
+      One result for each setting and training domain. A setting that some section has too few
+      segments for is left out; all are, where a section of the test segments has no training
+      segments.
+    """
+    c = config.inlier
+    facts = Facts(config.data.sample_rate, segment_samples(config), n_sections=1)
+    model: InlierModel = build(config, "inlier", facts)
+    method = describe(config, "discriminative").name
+    train = segments.where(segments.split == c.split)
+    test = segments.where(segments.split == "test")
+    clips = clips_of(test)
+    results = []
+    for data in split_commas(c.data):
+        allowed = np.isin(train.domain, DOMAINS[data])
+        rows = {s: allowed & (train.section == s) for s in np.unique(test.section).tolist()}
+        fewest = min(int(mask.sum()) for mask in rows.values())
+        for setting in model.settings:
+            if fewest >= max(1, model.fewest(setting)):
+                scores = _section_scores(model, c.name, setting, train, test, rows, seed)
+                mean = clip_mean(clips, scores)
+                results.append(MethodResult(method, model.parameter, setting, data, mean))
+    return results
+
+
+def _section_scores(
+    model: InlierModel,
+    name: str,
+    setting: Setting,
+    train: Segments,
+    test: Segments,
+    rows: Mapping[int, Bool[np.ndarray, " n"]],
+    seed: int,
+) -> np.ndarray:
+    """Fits one model a section and scores the section's test segments."""
+    scores = np.empty(len(test.score), np.float32)
+    for section, mask in rows.items():
+        is_target = train.domain[mask] == "target"
+        try:
+            variables = model.fit(train.feature[mask], is_target, setting, seed)
+        except InputError as error:
+            raise InputError(f"section {section:02d}: {error}") from error
+        of_section = test.section == section
+        output = model.apply(variables, test.feature[of_section])
+        scores[of_section] = check_scores(name, output, int(of_section.sum()))
+    return scores
