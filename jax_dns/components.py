@@ -82,9 +82,10 @@ def resolve(name: str, known: Mapping[str, Any], field: str) -> Any:
 
 
 def use_factories(config: ConfigDict, factories: Mapping[str, Factory]) -> ConfigDict:
-    """Names factories that the caller gave in a copy of the config.
+    """Names factories that the caller gave in a copy of the config, by "module:function".
 
-    They are known by "module:function" for the rest of the process; a later process imports them.
+    One that can't be imported under its name, a function defined inside another for instance, is
+    known for the rest of the process alone.
 
     Args:
       config: of the run.
@@ -98,9 +99,17 @@ def use_factories(config: ConfigDict, factories: Mapping[str, Factory]) -> Confi
         if kind not in COMPONENTS:
             raise InputError(f"components: {kind!r}, expected some of {', '.join(COMPONENTS)}")
         name = f"{factory.__module__}:{factory.__qualname__}"
-        COMPONENTS[kind][name] = factory
+        if not _is_importable(name, factory):
+            COMPONENTS[kind][name] = factory
         config[kind].name = name
     return config
+
+
+def _is_importable(name: str, factory: Factory) -> bool:
+    try:
+        return resolve(name, {}, "components") is factory
+    except InputError:
+        return False
 
 
 def factory_of(config: ConfigDict, kind: str) -> Factory:
