@@ -11,7 +11,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jax_dns.data.clips import Clip
 from jax_dns.data.crops import crop_starts, read_segments
 from jax_dns.data.device_cache import DeviceCache, Recording
-from jax_dns.data.sampler import Split, draw, steps_per_epoch
+from jax_dns.data.sampler import Split, sample_batch, steps_per_epoch
 from jax_dns.errors import InputError
 from jax_dns.training.epochs import Epoch, Plan, from_cache, on_device
 from jax_dns.training.loop import fit
@@ -117,7 +117,7 @@ def autoencoder_plan(
     lengths = _lengths(train)
 
     def plan(number: int) -> Plan:
-        batch = draw(seed, number, n_target=len(train), batch_size=batch_size)
+        batch = sample_batch(seed, number, n_target=len(train), batch_size=batch_size)
         starts = crop_starts(lengths[batch.target], batch.crop, segment=segment)
         return Plan(batch.target, starts)
 
@@ -176,7 +176,7 @@ def train_extractor(
         return machine, np.concatenate([one_hot[place[rows]], blank])
 
     def plan(number: int) -> Plan:
-        batch = draw(
+        batch = sample_batch(
             seed,
             number,
             n_target=len(train),
