@@ -10,7 +10,6 @@ What the factories return, and how to write one, is in configs/README.md.
 
 import ast
 import functools
-import hashlib
 import importlib
 import inspect
 from collections.abc import Callable, Mapping
@@ -22,6 +21,7 @@ from ml_collections import ConfigDict
 from jax_dns.config import COMMON_FIELDS, DEFAULTS, new_name
 from jax_dns.discriminative.serial_oe import serial_oe
 from jax_dns.errors import InputError
+from jax_dns.files import bytes_digest, file_digest
 from jax_dns.fingerprints import fingerprint
 from jax_dns.generative.autoencoder import autoencoder
 from jax_dns.inlier.gmm import gmm
@@ -208,12 +208,12 @@ def code_digest(factory: Callable) -> str:
         tree = ast.parse(inspect.getsource(inspect.getmodule(factory)))
     except (OSError, TypeError, SyntaxError):  # defined in a shell or a notebook
         code = getattr(inspect.unwrap(factory), "__code__", None)
-        return hashlib.blake2b(code.co_code if code else b"", digest_size=12).hexdigest()
+        return bytes_digest(code.co_code if code else b"")
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list) and body and _is_docstring(body[0]):
             body[:] = body[1:]
-    return hashlib.blake2b(ast.dump(tree).encode(), digest_size=12).hexdigest()
+    return bytes_digest(ast.dump(tree).encode())
 
 
 def _is_docstring(node: ast.AST) -> bool:
@@ -227,7 +227,7 @@ def _is_docstring(node: ast.AST) -> bool:
 def _weights_digest(path: str) -> str:
     if not Path(path).is_file():
         raise InputError(f"discriminative.initial_weights: no such file {path!r}")
-    return hashlib.blake2b(Path(path).read_bytes(), digest_size=12).hexdigest()
+    return file_digest(Path(path))
 
 
 def _plain(value: Any) -> Any:

@@ -5,7 +5,6 @@ fingerprint means that nothing has to be done again. A different one means that 
 recordings or an earlier stage changed; a different digest, that a file was damaged.
 """
 
-import hashlib
 import json
 import shutil
 from collections.abc import Iterable
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from jax_dns.errors import InputError
-from jax_dns.files import write_json
+from jax_dns.files import bytes_digest, file_digest, write_json
 
 FORMAT_VERSION = 1
 
@@ -27,7 +26,7 @@ def fingerprint(*parts: Any) -> str:
         raise TypeError(f"fingerprint of {type(value).__name__}")
 
     text = json.dumps(parts, sort_keys=True, default=plain)
-    return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+    return bytes_digest(text.encode())
 
 
 def without_fields(config: Any, *names: str) -> dict[str, Any]:
@@ -73,7 +72,7 @@ def write_stamp(
       files: the files that it left in `folder`; their digests are written.
       **entries: further entries of the stamp.
     """
-    digests = {str(path.relative_to(folder)): digest(path) for path in files}
+    digests = {str(path.relative_to(folder)): file_digest(path) for path in files}
     stamp = {"format_version": FORMAT_VERSION, "fingerprint": key, "files": digests}
     write_json(folder / f"{stage}.json", stamp | entries)
 
@@ -93,13 +92,4 @@ def is_done(folder: Path, stage: str, key: str) -> bool:
 def is_whole(folder: Path, stage: str) -> bool:
     """Returns whether the files that a stage left are as they were written."""
     files = read_stamp(folder, stage).get("files", {})
-    return all(digest(folder / name) == value for name, value in files.items())
-
-
-def digest(path: Path) -> str:
-    """Digests a file's bytes; "" where there is none to read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=12)).hexdigest()
-    except OSError:
-        return ""
+    return all(file_digest(folder / name) == value for name, value in files.items())

@@ -1,11 +1,11 @@
-"""A server on this machine that plays Zenodo, out of any folder in the DCASE 2021 layout.
+"""Serves a folder in a DCASE layout on this machine as Zenodo would, for tests of downloads.
 
     python experiments/zenodo_server/server.py --data DIR [--port N] [--cache DIR]
     jax-dns download --root NEW --base-url http://127.0.0.1:N
 
-or, in a script, `with serve(folder) as base_url: ...`. Zips are made when a record is first asked
-for, without compression, and kept in the cache folder. `Faults` makes it behave as badly as servers
-do.
+or, in a script, `with serve(folder) as base_url: ...`. Zips are made when a record is first
+requested, without compression, and kept in the cache folder. `Faults` makes the server misbehave as
+real servers do.
 """
 
 import argparse
@@ -21,16 +21,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from zenodo_server.records import contents, md5, zip_once
-
-from jax_dns.datasets.dcase2021 import PARTS
+from zenodo_server.records import RECORDS, contents, md5, zip_once
 
 CHUNK = 1 << 16
 
 
 @dataclass
 class Faults:
-    """What to do wrong, and how the zips are built."""
+    """Faults to make, and how the zips are built."""
 
     cut: dict[str, int] = field(default_factory=dict)  # file -> bytes it's cut off after
     cuts: int = 1 << 30  # times that is done
@@ -68,14 +66,14 @@ def serve(
     faults: Faults | None = None,
     log: list[Request] | None = None,
 ) -> Iterator[str]:
-    """Serves a folder as the four records of DCASE 2021 Task 2, and gives the base URL.
+    """Serves a folder as the records of DCASE Task 2, and yields the base URL.
 
     Args:
-      folder: dev_data/, eval_data/ and ground_truth_*.csv files anywhere below.
+      folder: dev_data/, eval_data/ and files of ground truth anywhere below.
       port: 0 takes a free one.
       cache: folder for the zips; None takes a temporary one.
-      faults: what to do wrong; may be changed while it runs.
-      log: gets every request made.
+      faults: faults to make; may be changed while the server runs.
+      log: every request is appended to it.
     """
     with contextlib.ExitStack() as stack:
         cache = Path(cache or stack.enter_context(tempfile.TemporaryDirectory()))
@@ -109,10 +107,10 @@ class Server(http.server.ThreadingHTTPServer):
         self.building, self.ending = threading.Lock(), threading.Event()
 
     def handle_error(self, request, client_address) -> None:
-        """A client that hangs up is no news."""
+        """Ignores clients that hang up."""
 
     def files(self, record: int) -> dict[str, dict[str, Path]]:
-        """A record's files, and what they are made of."""
+        """Lists a record's files, and the members of each."""
         faults = self.faults
         options = {
             "top_folder": faults.top_folder,
@@ -121,7 +119,7 @@ class Server(http.server.ThreadingHTTPServer):
         return contents(self.folder, record, **options)
 
     def file(self, record: int, key: str) -> Path:
-        """One file of a record, made if need be."""
+        """Returns one file of a record; makes it first where needed."""
         with self.building:
             sources = self.files(record)[key]
             if not key.endswith(".zip"):
@@ -136,14 +134,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        """A record's JSON, or a file."""
+        """Answers with a record's JSON or with a file."""
         faults = self.server.faults
         if faults.busy > 0:
             faults.busy -= 1
             return self.answer(429, {"Retry-After": faults.retry_after})
         file = re.fullmatch(r"(/moved)?/api/records/(\d+)(?:/files/([^/]+)/content)?", self.path)
-        records = [part.record for part in PARTS.values()]
-        if not file or int(file[2]) not in records or {file[2], file[3]} & faults.missing:
+        if not file or int(file[2]) not in RECORDS or {file[2], file[3]} & faults.missing:
             return self.answer(404, body=b"no such thing")
         record, key = int(file[2]), file[3]
         if key is None:
@@ -157,14 +154,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
     do_HEAD = do_GET
 
     def send_record(self, record: int) -> None:
-        """As Zenodo lists a record."""
+        """Sends the list of a record's files in Zenodo's form."""
         faults, files = self.server.faults, []
         for key in self.server.files(record):
             path = self.server.file(record, key)
             checksum = md5(path, path.stat().st_mtime_ns)
             url = f"http://{self.headers['Host']}/api/records/{record}/files/{key}/content"
             entry = {"key": key, "size": path.stat().st_size, "links": {"self": url}}
-            entry["checksum"] = "md5:" + ("0" * 32 if key in faults.wrong_md5 else checksum)
+            entry["checksum"] = f"md5:{'0' * 32}" if key in faults.wrong_md5 else checksum
             if faults.no_sizes:
                 del entry["size"]
             files.append(entry)
@@ -173,15 +170,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.answer(200, kind, body if faults.json is None else faults.json)
 
     def send_file(self, path: Path, key: str) -> None:
-        """A file, or the rest of it from the byte asked for."""
+        """Sends a file, or the rest of it from the requested byte on."""
         size, start = path.stat().st_size, 0
-        tag = f'"md5:{md5(path, path.stat().st_mtime_ns)}"'
-        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        tag = f'"{md5(path, path.stat().st_mtime_ns)}"'
+        wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
         headers = {"ETag": tag, "Content-Type": "application/octet-stream"}
         status = 200
-        if asked and not self.server.faults.no_ranges:
+        if wanted and not self.server.faults.no_ranges:
             if self.headers.get("If-Range", tag) == tag:
-                start, status = int(asked[1]) + self.server.faults.wrong_ranges, 206
+                start, status = int(wanted[1]) + self.server.faults.wrong_ranges, 206
                 headers["Content-Range"] = f"bytes {start}-{size - 1}/{size}"
             if start >= size:
                 return self.answer(416, {"Content-Range": f"bytes */{size}"})
@@ -190,7 +187,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_bytes(path, key, start, size)
 
     def send_bytes(self, path: Path, key: str, start: int, size: int) -> None:
-        """The body, as well or badly as the faults say."""
+        """Sends the body, with the faults that are set."""
         faults, end = self.server.faults, size
         if key in faults.cut and faults.cuts > 0:
             faults.cuts -= 1
@@ -208,7 +205,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.close_connection = end < size
 
     def answer(self, status: int, headers: dict | None = None, body: bytes | None = b"") -> None:
-        """The head of an answer, and its body unless that is None."""
+        """Sends the head of an answer, and its body unless that is None."""
         self.server.log.append(Request(self.command, self.path, self.headers.get("Range"), status))
         self.send_response(status)
         headers = dict(headers or {})
@@ -221,13 +218,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, *arguments) -> None:
-        """Silence; `log` has it."""
+        """Prints nothing; `log` has every request."""
 
 
 def main() -> None:
     """Serves until interrupted."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
-    parser.add_argument("--data", required=True, help="folder in the DCASE 2021 layout")
+    parser.add_argument("--data", required=True, help="folder in a DCASE layout")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--cache", help="folder for the zips (default: a temporary one)")
     parser.add_argument("--no-ranges", action="store_true")

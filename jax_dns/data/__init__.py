@@ -1,1 +1,1 @@
-"""A folder of sound -> arrays."""
+"""Finds, decodes, caches, crops and samples recordings."""

@@ -1,18 +1,10 @@
-"""Decoded recordings, cached: one memory-mapped file of samples per machine type.
+"""Opens the decoded recordings of a machine type, and decodes those that the cache lacks.
 
-A cache is two files: `<name>-<key>.pcm`, all recordings end to end as int16 or float32, and
-`<name>.json`, which names it and lists its recordings. Both are written under another name and
-moved into place, the list last, so a list never names samples that aren't there. Recordings are
-recognised by path, size and time of change: a second run decodes nothing, and new recordings are
-decoded alone.
+Recordings are recognised by path, size and time of change: a second run decodes nothing, and new
+recordings are decoded alone. `cache_file` describes the files.
 """
 
-import glob
-import hashlib
-import json
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,14 +12,12 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 from tqdm import tqdm
 
+from jax_dns.data.cache_file import open_samples, read_listing, write_cache
 from jax_dns.data.clips import Clip
 from jax_dns.data.decode import MONO_16K, Format, decode
-from jax_dns.errors import InputError
-from jax_dns.files import write_json
+from jax_dns.files import bytes_digest
 
-FORMAT_VERSION = 2
-QUIETEST = 1e-30  # a deviation under it has no inverse in float32
-CHUNK = 64  # recordings decoded at a time: bounds the memory, keeps the threads busy
+QUIETEST = 1e-30  # a deviation below it has no inverse in float32
 
 
 class AudioStore(NamedTuple):
@@ -37,21 +27,21 @@ class AudioStore(NamedTuple):
     start: Int[np.ndarray, " n"]  # first sample of each recording
     length: Int[np.ndarray, " n"]  # samples
     mean: Float[np.ndarray, " n"]  # in units of `samples`
-    deviation: Float[np.ndarray, " n"]  # in units of `samples`
+    deviation: Float[np.ndarray, " n"]  # standard deviation, in units of `samples`
     digest: tuple[str, ...]  # of each recording's decoded samples
 
     def recording(self, row: int) -> Shaped[np.ndarray, " t"]:
-        """All samples of recording `row`, as stored."""
+        """Returns all samples of a recording, as stored."""
         return self.samples[self.start[row] : self.start[row] + self.length[row]]
 
     @property
     def inverse_deviation(self) -> Float[np.ndarray, " n"]:
-        """1 / deviation; 1 for a silent recording, which so becomes all zeros."""
+        """1 / deviation; 1 for a silent recording, which then becomes all zeros."""
         return 1.0 / np.where(self.silent, 1.0, self.deviation)
 
     @property
     def silent(self) -> Bool[np.ndarray, " n"]:
-        """Recordings without sound: constant, but for what float32 rounds off."""
+        """Recordings that are constant up to float32's rounding error."""
         return self.deviation <= np.maximum(QUIETEST, 1e-7 * np.abs(self.mean))
 
 
@@ -63,11 +53,11 @@ def open_store(
     skip_corrupt: bool = False,
     progress: bool = True,
 ) -> tuple[list[Clip], AudioStore]:
-    """Decodes what the cache doesn't hold yet and opens it.
+    """Decodes the recordings that the cache lacks, and opens it.
 
     Args:
       clips: recordings of one machine type.
-      cache: path of the cache without suffix, one a machine type.
+      cache: path of the cache without suffix, one for each machine type.
       audio_format: expected sample rate and channel.
       skip_corrupt: leave out recordings that can't be used and report them, instead of stopping.
       progress: show a bar while decoding.
@@ -76,51 +66,69 @@ def open_store(
       The clips that are in the store, in the order given, and the store.
 
     Raises:
-      InputError: a recording is unreadable, empty, of another rate or channel count, or holds
-        values that aren't finite.
+      InputError: a recording is unreadable, cut short, empty, of another rate or channel count, or
+        not finite; or the cache can't be written.
     """
     cache = Path(cache)
-    known = _read_list(cache, audio_format)
+    listing = read_listing(cache, audio_format)
     stamps = {clip.name: _stamp(clip.path) for clip in clips}
-    entries = known["clips"] if known else {}
-    fresh = {n for n, e in entries.items() if n in stamps and e["stamp"] == stamps[n]}
-    faults = known["faults"] if known else {}
-    faults = {n: f for n, f in faults.items() if n in stamps and f["stamp"] == stamps[n]}
-    if len(fresh) + skip_corrupt * len(faults) < len(clips):
-        old = _open(cache, known) if fresh else None
-        known = _rebuild(
-            clips, cache, stamps, fresh, entries, old, audio_format, skip_corrupt, progress
+
+    def unchanged(entries: dict[str, dict]) -> dict[str, dict]:
+        return {name: e for name, e in entries.items() if stamps.get(name) == e["stamp"]}
+
+    cached = unchanged(listing["clips"]) if listing else {}
+    faults = unchanged(listing["faults"]) if listing else {}
+    if len(cached) + skip_corrupt * len(faults) < len(clips):
+        samples = open_samples(cache, listing) if cached else np.zeros(0, np.int16)
+
+        def load(clip: Clip) -> tuple[Shaped[np.ndarray, " t"], str]:
+            if entry := cached.get(clip.name):
+                return samples[entry["start"] :][: entry["length"]], entry["digest"]
+            audio = decode(clip.path, audio_format)
+            return audio, bytes_digest(audio.tobytes())
+
+        listing = write_cache(
+            cache,
+            clips,
+            load,
+            stamps=stamps,
+            audio_format=audio_format,
+            dtypes=("int16", "float32") if samples.dtype == np.int16 else ("float32",),
+            skip_corrupt=skip_corrupt,
+            progress=progress,
         )
-        faults = known["faults"]
+        faults = listing["faults"]
     if faults:
         tqdm.write(f"skipped {len(faults)} of {len(clips)} recordings (data.skip_corrupt):")
         tqdm.write("\n".join(f"  {fault['message']}" for fault in faults.values()))
-    kept = [clip for clip in clips if clip.name in known["clips"]]
-    rows = [known["clips"][clip.name] for clip in kept]
+    stored = [clip for clip in clips if clip.name in listing["clips"]]
+    rows = [listing["clips"][clip.name] for clip in stored]
 
     def column(key: str, dtype: type) -> np.ndarray:
         return np.asarray([row[key] for row in rows], dtype)
 
     store = AudioStore(
-        _open(cache, known),
+        open_samples(cache, listing),
         column("start", np.int64),
         column("length", np.int64),
         column("mean", np.float64),
         column("deviation", np.float64),
         tuple(row["digest"] for row in rows),
     )
-    return kept, store
+    return stored, store
 
 
 def standardise_together(store: AudioStore, train: Sequence[int]) -> AudioStore:
-    """The other reading of Sec. IV.A: one mean and variance a machine, of its training clips.
+    """Gives all recordings the mean and variance of the machine type's training clips.
+
+    The other reading of Sec. IV.A; by default each recording has its own mean and variance.
 
     Args:
       store: recordings.
       train: rows of the training clips; all rows if there are none.
 
     Returns:
-      The store with the same mean and deviation for every recording.
+      The store with one mean and one standard deviation for every recording.
     """
     rows = np.asarray(train if len(train) else range(len(store.length)), np.int64)
     weight = store.length[rows] / store.length[rows].sum()
@@ -132,143 +140,9 @@ def standardise_together(store: AudioStore, train: Sequence[int]) -> AudioStore:
 
 
 def _stamp(path: Path) -> list[int | str]:
+    """Returns path, size and time of change, which tell whether a recording is the cached one."""
     try:
         status = path.stat()
-    except OSError:  # as of a broken link; decoding it will say so
+    except OSError:  # such as a broken link; decoding will report it
         return [str(path.absolute()), 0, 0]
     return [str(path.absolute()), status.st_size, status.st_mtime_ns]
-
-
-def _list_of(cache: Path) -> Path:
-    return cache.with_name(f"{cache.name}.json")  # a machine's name may hold a dot
-
-
-def _read_list(cache: Path, audio_format: Format) -> dict | None:
-    """The cache's list of recordings, or None where it is absent, damaged or of another format."""
-    try:
-        known = json.loads(_list_of(cache).read_text())
-        if known["format_version"] != FORMAT_VERSION or known["format"] != list(audio_format):
-            return None
-        if (cache.parent / known["file"]).stat().st_size != known["bytes"]:
-            return None
-        total = known["bytes"] // np.dtype(known["dtype"]).itemsize
-        fields = {"start", "length", "mean", "deviation", "digest", "stamp"}
-        for entry in known["clips"].values():
-            if not fields <= entry.keys() or entry["start"] + entry["length"] > total:
-                return None
-        if not all({"message", "stamp"} <= fault.keys() for fault in known["faults"].values()):
-            return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
-    return known
-
-
-def _open(cache: Path, known: dict) -> np.ndarray:
-    if known["bytes"] == 0:
-        return np.zeros(0, known["dtype"])
-    return np.memmap(cache.parent / known["file"], known["dtype"], mode="r")
-
-
-def _rebuild(
-    clips, cache, stamps, fresh, entries, old, audio_format, skip_corrupt, progress
-) -> dict:
-    """Writes a new cache: recordings in `fresh` are copied from `old`, the others decoded."""
-    try:
-        cache.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{cache.parent}: can't be made ({error.strerror})") from error
-    for dtype in ("int16", "float32"):
-        if old is not None and dtype != old.dtype:
-            if dtype == "int16":
-                continue
-            fresh = set()  # a recording with more than 16 bits has joined: decode all as float32
-        temporary = cache.with_name(f".{cache.name}-{os.getpid()}.partial")
-        try:
-            written = _write_samples(
-                clips, temporary, dtype, fresh, entries, old, audio_format, skip_corrupt, progress
-            )
-            if written is None:
-                continue
-            listed, faults = written
-            for name, entry in (listed | faults).items():
-                entry["stamp"] = stamps[name]
-            key = hashlib.blake2b(json.dumps(listed).encode(), digest_size=8).hexdigest()
-            target = cache.with_name(f"{cache.name}-{key}.pcm")
-            size = temporary.stat().st_size
-            temporary.replace(target)
-        except OSError as error:
-            raise InputError(f"{cache}: can't be written ({error.strerror})") from error
-        finally:
-            temporary.unlink(missing_ok=True)
-        known = {
-            "format_version": FORMAT_VERSION,
-            "format": list(audio_format),
-            "dtype": dtype,
-            "file": target.name,
-            "bytes": size,
-            "clips": listed,
-            "faults": faults,
-        }
-        write_json(_list_of(cache), known)
-        for stale in cache.parent.glob(f"{glob.escape(cache.name)}-*.pcm"):
-            if stale != target and len(stale.stem) == len(target.stem):
-                stale.unlink()
-        return known
-    raise AssertionError("float32 holds any recording")
-
-
-def _write_samples(
-    clips, path, dtype, fresh, entries, old, audio_format, skip_corrupt, progress
-) -> tuple[dict, dict] | None:
-    """Writes all samples to `path`; None if one doesn't fit `dtype`."""
-    listed: dict[str, dict] = {}
-    faults: dict[str, dict] = {}
-    position = 0
-
-    def load(clip: Clip) -> np.ndarray | InputError:
-        if clip.name in fresh:
-            entry = entries[clip.name]
-            return old[entry["start"] : entry["start"] + entry["length"]]
-        try:
-            return decode(clip.path, audio_format)
-        except InputError as error:
-            return error
-
-    bar = tqdm(
-        total=len(clips),
-        desc=f"decode {path.name[1:].split('-')[0]}",
-        unit="clip",
-        disable=None if progress else True,
-        leave=False,
-    )
-    with path.open("wb") as file, ThreadPoolExecutor() as threads, bar:
-        for first in range(0, len(clips), CHUNK):
-            chunk = clips[first : first + CHUNK]
-            for clip, audio in zip(chunk, threads.map(load, chunk)):
-                bar.update()
-                if isinstance(audio, InputError):
-                    if not skip_corrupt:
-                        raise audio
-                    faults[clip.name] = {"message": str(audio)}
-                    continue
-                if clip.name in fresh:  # of the samples as decoded, whatever type holds them now
-                    digest = entries[clip.name]["digest"]
-                else:
-                    digest = hashlib.blake2b(audio.tobytes(), digest_size=16).hexdigest()
-                if audio.dtype != dtype:
-                    if dtype == "int16":
-                        return None
-                    audio = audio.astype(np.float32) / 32_768
-                file.write(audio.tobytes())
-                wide = audio.astype(np.float64)
-                listed[clip.name] = {
-                    "start": position,
-                    "length": len(audio),
-                    "mean": float(wide.mean()),
-                    "deviation": float(wide.std()),
-                    "digest": digest,
-                }
-                position += len(audio)
-        file.flush()
-        os.fsync(file.fileno())
-    return listed, faults

@@ -8,7 +8,6 @@ labels are joined from ground-truth files `ground_truth_<machine>_section_SS_<do
 with lines `name,0|1`.
 """
 
-import csv
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -18,6 +17,7 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from jax_dns.errors import InputError, first_three
+from jax_dns.files import read_csv
 
 NORMAL, ANOMALY, UNKNOWN = 0, 1, -1
 SPLIT_FOLDERS = ("train", "source_test", "target_test", "test")
@@ -122,18 +122,10 @@ def read_ground_truth(path: Path) -> dict[str, int]:
       InputError: a line of another form, or a name with two different labels.
     """
     labels: dict[str, int] = {}
-    try:
-        rows = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
-    except OSError as error:
-        raise InputError(f"{path}: can't be read ({error.strerror})") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: not a CSV file in UTF-8 ({error})") from error
-    for line, row in enumerate(rows, 1):
-        if not row:
-            continue
-        if len(row) != 2 or row[1].strip() not in ("0", "1"):
+    for line, row in read_csv(path):
+        if len(row) != 2 or row[1] not in ("0", "1"):
             raise InputError(f"{path}, line {line}: {','.join(row)!r} (expected name,0 or name,1)")
-        name, label = row[0].strip(), int(row[1])
+        name, label = row[0], int(row[1])
         if labels.setdefault(name, label) != label:
             raise InputError(f"{path}, line {line}: {name} is given both labels, 0 and 1")
     return labels

@@ -1,4 +1,4 @@
-"""One recording from its file, checked."""
+"""Reads and checks one recording."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -7,20 +7,23 @@ import numpy as np
 import soundfile
 from jaxtyping import Shaped
 
-from jax_dns.data.riff import UNKNOWN, check_sizes
+from jax_dns.data.container import check_length
 from jax_dns.errors import InputError
 from jax_dns.memory import check_room
 
+# A recording in a container whose length nothing verifies could be cut short unnoticed.
+CONTAINERS = ("WAV", "WAVEX", "RF64", "W64", "AIFF", "FLAC")
 SIXTEEN_BITS = ("PCM_16", "PCM_S8", "PCM_U8")
 LARGEST = 1e30  # beyond it a variance overflows float32
 BLOCK = 1 << 20  # frames read at a time
+UNKNOWN = 0x7FFFF000  # a number of frames that a program writing into a pipe didn't know
 
 
 class Format(NamedTuple):
-    """What recordings must be, or are made to be."""
+    """The format that recordings must have or are converted to."""
 
     sample_rate: int = 16_000  # Hz
-    channel: int = -1  # the channel to take; -1: recordings must be mono
+    channel: int = -1  # the channel to take, from 0; -1: recordings must be mono
     resample: bool = False  # convert other sample rates rather than refuse them
 
 
@@ -31,22 +34,26 @@ def decode(path: Path, audio_format: Format) -> Shaped[np.ndarray, " t"]:
     """Reads one recording.
 
     Args:
-      path: a wav or flac file.
-      audio_format: expected sample rate and channel.
+      path: a wav, aiff or flac file, whatever its suffix.
+      audio_format: sample rate and channel.
 
     Returns:
-      [t] samples: int16 as in the file where it has up to 16 bits, else float32 with full scale 1.
+      Samples [t]: int16 as in the file where it has up to 16 bits, else float32 with full scale 1.
 
     Raises:
-      InputError: unreadable, empty, not finite, or of another format; names the file.
+      InputError: unreadable, cut short, empty, not finite, or of another format; names the file.
     """
     if not path.is_file():
         raise InputError(f"{path}: {_kind(path)}, expected a wav or flac file")
     try:
-        check_sizes(path)
+        promised = check_length(path)
         with soundfile.SoundFile(path) as file:
+            if file.format not in CONTAINERS:
+                raise InputError(f"{path}: in the format {file.format}, expected wav, aiff or flac")
             rate, channels, frames = file.samplerate, file.channels, file.frames
             audio = _read(file, "int16" if file.subtype in SIXTEEN_BITS else "float32", path)
+            if promised is not None:  # of W64 libsndfile reads what follows the samples too
+                audio, frames = audio[:promised], promised
     except (soundfile.LibsndfileError, OSError) as error:
         raise InputError(f"{path}: not a readable wav or flac file ({error})") from error
     if len(audio) == 0:
@@ -66,9 +73,9 @@ def decode(path: Path, audio_format: Format) -> Shaped[np.ndarray, " t"]:
     if audio.dtype != np.int16:
         bad = ~(np.abs(audio) < LARGEST)
         if bad.any():
-            where = int(bad.argmax())
+            first = int(bad.argmax())
             raise InputError(
-                f"{path}: sample {where} is {audio[where]}, expected finite values under "
+                f"{path}: sample {first} is {audio[first]}, expected finite values under "
                 f"{LARGEST:g}"
             )
     if rate != audio_format.sample_rate:
@@ -86,16 +93,17 @@ def decode(path: Path, audio_format: Format) -> Shaped[np.ndarray, " t"]:
 
 
 def _read(file: soundfile.SoundFile, dtype: str, path: Path) -> Shaped[np.ndarray, "t c"]:
-    """All samples, in blocks: a header can promise more than there is, so none is allocated by."""
+    """Reads all samples in blocks: a false header would make one allocation too large."""
     blocks, size = [], BLOCK * file.channels * np.dtype(dtype).itemsize
     while not blocks or len(blocks[-1]) == BLOCK:
-        if blocks:  # twice what there will be: at the end they are put together
+        if blocks:  # concatenating the blocks needs the memory twice
             check_room((len(blocks) + 2) * size, str(path))
         blocks.append(file.read(BLOCK, dtype=dtype, always_2d=True))
     return np.concatenate(blocks)
 
 
 def _kind(path: Path) -> str:
+    """Describes a path that isn't a regular file."""
     if path.is_dir():
         return "a folder"
     try:

@@ -1,7 +1,7 @@
-"""Recordings in the device's memory, and crops of them there.
+"""Keeps recordings in the device's memory and crops them there.
 
-The samples stay as they are stored, int16 as a rule, a row a recording: what `segments.cut` reads
-from the file, the device slices for itself, and both standardise in float32 alike.
+The samples stay as stored, usually int16, one row per recording. `crop` slices and standardises
+them on the device in float32, with the same result as `crops.read_segments` on the host.
 """
 
 from collections.abc import Sequence
@@ -18,26 +18,26 @@ from jax_dns.memory import available_on
 from jax_dns.types import ArrayLike
 
 Recording = tuple[AudioStore, int]  # a store and a row in it
-SHARE = 0.5  # of the device's free memory; the rest is the training's
+SHARE = 0.5  # of the device's free memory; the rest is left to the training
 
 
 class DeviceRecordings(NamedTuple):
-    """Recordings as arrays; row i is the i-th of those given to `upload`."""
+    """Recordings as arrays; row i is the i-th recording given to `upload`."""
 
-    samples: Num[ArrayLike, "n longest"]  # as stored; wrapped where shorter than a segment
+    samples: Num[ArrayLike, "n longest"]  # as stored; repeated where shorter than a segment
     mean: Float[ArrayLike, " n"]  # in units of `samples`
     inverse_deviation: Float[ArrayLike, " n"]
 
 
 class DeviceCache(NamedTuple):
-    """Recordings on the device, and where each of them is."""
+    """Recordings on the device, and the row of each."""
 
     resident: DeviceRecordings
-    place: dict[tuple[int, int], int]  # of a store's samples, by identity, and a row in it
+    position: dict[tuple[int, int], int]  # (identity of a store's samples, row in it) -> row
 
     def rows(self, recordings: Sequence[Recording]) -> Int[np.ndarray, " b"]:
-        """Rows of some recordings among the resident ones."""
-        return np.asarray([self.place[id(store.samples), row] for store, row in recordings])
+        """Returns the rows of `resident` that hold the given recordings."""
+        return np.asarray([self.position[id(store.samples), row] for store, row in recordings])
 
 
 def upload(
@@ -48,10 +48,10 @@ def upload(
     Args:
       recordings: pairs of a store and a row in it; all samples of one type.
       segment: length of the crops to come, samples.
-      sharding: where to; None is JAX's default device.
+      sharding: placement on the devices; None is JAX's default device.
 
     Returns:
-      The recordings; what lies behind the end of one is never part of a crop.
+      The recordings. Rows are padded to the longest one; crops never reach the padding.
     """
     longest = max(segment, *(int(store.length[row]) for store, row in recordings))
     samples = np.zeros((len(recordings), longest), recordings[0][0].samples.dtype)
@@ -64,8 +64,8 @@ def upload(
     resident = jax.device_put(
         DeviceRecordings(samples, np.float32(mean), np.float32(scale)), sharding
     )
-    place = {(id(store.samples), row): i for i, (store, row) in enumerate(recordings)}
-    return DeviceCache(resident, place)
+    position = {(id(store.samples), row): i for i, (store, row) in enumerate(recordings)}
+    return DeviceCache(resident, position)
 
 
 def crop(
@@ -75,36 +75,36 @@ def crop(
     *,
     segment: int,
 ) -> Float[Array, "b t"]:
-    """What `segments.cut` gives for the same recordings and starts, bit for bit.
+    """Crops recordings on the device; equal to `crops.read_segments` bit for bit.
 
     Args:
       resident: recordings.
-      rows: [b] rows of `resident`.
-      starts: [b] first samples.
+      rows: rows of `resident` [b].
+      starts: first samples [b].
       segment: length, samples.
 
     Returns:
       float32 [b, segment], each recording's amplitude standardised.
     """
 
-    def one(row: Array, start: Array) -> Array:
+    def crop_one(row: Array, start: Array) -> Array:
         piece = jax.lax.dynamic_slice(resident.samples, (row, start), (1, segment))[0]
         centred = piece.astype(jnp.float32) - resident.mean[row]
         return centred * resident.inverse_deviation[row]
 
-    return jax.vmap(one)(jnp.asarray(rows), jnp.asarray(starts))
+    return jax.vmap(crop_one)(jnp.asarray(rows), jnp.asarray(starts))
 
 
 def bytes_needed(recordings: Sequence[Recording], *, segment: int) -> int:
-    """Memory that `upload` takes, bytes."""
+    """Returns the memory that `upload` takes, bytes."""
     longest = max(segment, *(int(store.length[row]) for store, row in recordings))
     return len(recordings) * longest * recordings[0][0].samples.dtype.itemsize
 
 
 def fits(recordings: Sequence[Recording], *, segment: int) -> bool:
-    """Whether the recordings are worth keeping in the device's memory, and leave it room.
+    """Returns whether recordings should be uploaded: there is room, and it isn't the host's memory.
 
-    On CPU they are not: the file's pages are in the same memory already.
+    On CPU the pages of the cache file are in the same memory already, so uploading gains nothing.
     """
     free = available_on(jax.local_devices()[0]) if jax.default_backend() != "cpu" else None
     return free is not None and bytes_needed(recordings, segment=segment) <= SHARE * free

@@ -1,4 +1,4 @@
-"""Batches read before their turn, while the device works."""
+"""Reads batches in threads before they are needed, while the device computes."""
 
 import collections
 import itertools
@@ -16,20 +16,20 @@ def read_ahead(
     """Yields `read(item)` for each item, in order, read by threads.
 
     Args:
-      read: what to do for an item; called in a thread.
-      items: of the batches.
-      ahead: batches read, or being read, before they are asked for.
-      threads: that read.
+      read: reads the batch of one item; called in a thread.
+      items: describes the batches, such as their numbers.
+      ahead: batches that are read, or being read, before the caller asks for them.
+      threads: number of threads that read.
     """
     with ThreadPoolExecutor(threads) as pool:
-        waiting = iter(items)
+        remaining = iter(items)
         pending = collections.deque(
-            pool.submit(read, item) for item in itertools.islice(waiting, ahead)
+            pool.submit(read, item) for item in itertools.islice(remaining, ahead)
         )
         try:
             while pending:
                 batch = pending.popleft().result()
-                pending.extend(pool.submit(read, item) for item in itertools.islice(waiting, 1))
+                pending.extend(pool.submit(read, item) for item in itertools.islice(remaining, 1))
                 yield batch
         finally:
             for future in pending:

@@ -1,1 +1,1 @@
-"""Where recordings come from: the synthetic factory and DCASE 2021 on Zenodo."""
+"""Makes or fetches recordings: the synthetic factory, and the DCASE data sets on Zenodo."""

@@ -1,4 +1,4 @@
-"""Requests that are tried again, politely, until they succeed or clearly won't."""
+"""Makes HTTP requests and retries them, with growing pauses, until they succeed or can't."""
 
 import contextlib
 import email.utils
@@ -16,19 +16,19 @@ from jax_dns.errors import InputError
 
 T = TypeVar("T")
 CHUNK = 1 << 16  # bytes read at once, at most
-STEP = 1 << 20  # bytes that count as progress: attempts are counted anew after them
-KEPT = "what has arrived is kept, the same command goes on from there"
+STEP = 1 << 20  # bytes of progress after which the attempts are counted from 0 again
+KEPT = "what has arrived is kept, the same command continues from there"
 
 
 class Client(NamedTuple):
-    """How requests are made, and how long they're tried."""
+    """How requests are made, and how long they are retried."""
 
     attempts: int = 6  # in a row without STEP bytes of progress
     backoff: float = 1.0  # s before the second attempt, doubled for each further one
     longest_wait: float = 120.0  # s that a server may ask for; more is an error
-    timeout: float = 30.0  # s of silence before an attempt has failed
-    stop: threading.Event = threading.Event()  # set: whatever is under way raises Stopped
-    say: Callable[[str], None] = tqdm.write
+    timeout: float = 30.0  # s of silence after which an attempt has failed
+    stop: threading.Event = threading.Event()  # once set, transfers raise Stopped
+    log: Callable[[str], None] = tqdm.write
 
 
 PATIENT = Client()
@@ -39,7 +39,7 @@ class Stopped(Exception):
 
 
 class RetryableError(Exception):
-    """An attempt failed; `wait` is what the server asked for, s."""
+    """A failed attempt; `wait` is the pause that the server asked for, s."""
 
     def __init__(self, reason: str, wait: float = 0.0):
         super().__init__(reason)
@@ -50,7 +50,12 @@ class RetryableError(Exception):
 def request(
     method: str, url: str, client: Client, headers: Mapping[str, str] = {}
 ) -> Iterator[requests.Response]:
-    """An answer that can be used, its body unread; redirects are followed."""
+    """Makes a request, following redirects, and yields a successful response, its body unread.
+
+    Raises:
+      RetryableError: the server is busy or has failed; it may succeed later.
+      InputError: the server refuses, or asks to wait longer than client.longest_wait.
+    """
     headers = {
         "User-Agent": f"jax-dns/{__version__}",
         "Accept-Encoding": "identity",
@@ -76,11 +81,12 @@ def request(
 
 
 def chunks(response: requests.Response, client: Client) -> Iterator[bytes]:
-    """The body, each piece as it comes: requests' own iterator drops what it has of a piece of the
-    asked-for length when the connection is cut.
+    """Yields the body as it arrives, so that nothing of it is lost if the connection is cut.
+
+    requests' own iterator waits for pieces of a fixed size and drops an unfinished one.
 
     Raises:
-      TryAgain: the connection was cut, or nothing came for client.timeout seconds.
+      RetryableError: the connection was cut, or nothing came for client.timeout seconds.
       Stopped: client.stop was set.
     """
     try:
@@ -93,7 +99,7 @@ def chunks(response: requests.Response, client: Client) -> Iterator[bytes]:
 
 
 def _retry_after(response: requests.Response) -> float:
-    """Seconds that the server asks for, given as such or as a date; 0 for none."""
+    """Returns the pause that the server asks for, s, given as a number or a date; 0 for none."""
     text = response.headers.get("Retry-After", "").strip()
     if text.isdigit():
         return float(text)
@@ -103,10 +109,24 @@ def _retry_after(response: requests.Response) -> float:
         return 0.0
 
 
-def persist(
-    action: Callable[[], T], what: str, client: Client, progress: Callable[[], int] = lambda: 0
+def retry(
+    action: Callable[[], T], name: str, client: Client, progress: Callable[[], int] = lambda: 0
 ) -> T:
-    """Calls `action` until it succeeds, waiting longer each time, at most client.attempts times."""
+    """Calls `action` until it succeeds, with a longer pause each time.
+
+    Args:
+      action: makes a request.
+      name: what is requested, for messages.
+      client: number of attempts and length of pauses.
+      progress: bytes that have arrived; after STEP more of them the attempts start again from 0.
+
+    Returns:
+      The action's result.
+
+    Raises:
+      InputError: it failed client.attempts times in a row, or for good.
+      Stopped: client.stop was set.
+    """
     failures, furthest = 0, progress()
     while True:
         if client.stop.is_set():
@@ -116,21 +136,21 @@ def persist(
         except RetryableError as refusal:
             reason, wait = str(refusal), refusal.wait
         except requests.TooManyRedirects as error:
-            raise InputError(f"{what}: {error}") from error
+            raise InputError(f"{name}: {error}") from error
         except requests.RequestException as error:
             reason, wait = _reason(error), 0.0
         if progress() >= furthest + STEP:
             failures, furthest = 0, progress()
         failures += 1
         if failures >= client.attempts:
-            raise InputError(f"{what}: {reason}; tried {failures} times; {KEPT}")
+            raise InputError(f"{name}: {reason}; tried {failures} times; {KEPT}")
         wait = max(wait, client.backoff * 2 ** (failures - 1))
-        client.say(f"{what}: {reason}; attempt {failures + 1} of {client.attempts} in {wait:.3g} s")
+        client.log(f"{name}: {reason}; attempt {failures + 1} of {client.attempts} in {wait:.3g} s")
         client.stop.wait(wait)
 
 
 def _reason(error: BaseException) -> str:
-    """The innermost cause, which is what a person can act on."""
+    """Describes the innermost cause, the one that a person can act on."""
     while error.__cause__ or error.__context__:
         error = error.__cause__ or error.__context__
     return f"connection lost or refused ({getattr(error, 'strerror', None) or error})"

@@ -1,6 +1,6 @@
-"""The embedded data set: a small synthesised factory in the layout of DCASE 2021 Task 2.
+"""Writes the embedded data set: a small synthetic factory in the layout of DCASE 2021 Task 2.
 
-`machine_sounds` makes the sound; this file makes recordings of it, names them and writes them.
+`machine_sounds` synthesises the sound; this file makes, names and writes the recordings.
 """
 
 import io
@@ -13,7 +13,8 @@ import numpy as np
 import soundfile
 from tqdm import tqdm
 
-from jax_dns.datasets.machine_sounds import MACHINES, parts, stream
+from jax_dns.datasets.machine_sounds import parts
+from jax_dns.datasets.machine_types import MACHINES, random_stream
 from jax_dns.errors import InputError
 from jax_dns.files import write_bytes, write_json, write_text
 
@@ -35,35 +36,36 @@ def clip(
     shift: float = 1.0,
     snr_db: float = 0.0,
 ) -> np.ndarray:
-    """Synthesises one recording; no other recording has a part in it.
+    """Synthesises one recording, independently of all others.
 
     Args:
       machine: a key of MACHINES.
       section: the product, 0 to 99.
       domain: "source" or "target".
       label: 0 normal, 1 anomaly.
-      index: number of the recording among those of the same section, domain, split and label.
+      index: number of the recording within its section, domain, split and label.
       split: "train" or "test".
       seed: the factory's seed, 0 or more.
       seconds: length, s; 1 or more.
-      sample_rate: Hz; 16,000 or more, for bearings ring at up to 6 kHz.
+      sample_rate: Hz; 16,000 or more, because bearings ring at up to 6 kHz.
       shift: size of the domain shift, 0 (none) to 1.5.
-      snr_db: mean SNR of healthy machine and background in dB, -20 to 60; MIMII's are -6, 0, 6.
+      snr_db: mean SNR of healthy machine and background, dB, -20 to 60; MIMII's are -6, 0, 6.
 
     Returns:
-      float32 [seconds * sample_rate], under full scale by one gain for every clip of a factory.
+      float32 [seconds * sample_rate], below full scale; the gain is the same for every clip of a
+      factory.
 
     Raises:
-      InputError: an argument is out of the range above.
+      InputError: an argument is out of range.
     """
     sound = dict(seed=seed, seconds=seconds, sample_rate=sample_rate, shift=shift, snr_db=snr_db)
     _check(machine, section, domain, label, split, **sound)
-    made = parts(machine, int(section), domain, int(label), int(index), split, **sound)
+    p = parts(machine, int(section), domain, int(label), int(index), split, **sound)
     gain = LEVEL / np.sqrt(1 + 10 ** (-snr_db / 10))
-    out = (gain * (made.healthy + made.fault + made.noise)).astype(np.float32)
-    if np.abs(out).max() >= 1:
+    samples = (gain * (p.healthy + p.fault + p.noise)).astype(np.float32)
+    if np.abs(samples).max() >= 1:
         raise InputError(f"{machine} {section} {domain} {split} {label} {index}: over full scale")
-    return out
+    return samples
 
 
 def _check(machine, section, domain, label, split, *, seed, seconds, sample_rate, shift, snr_db):
@@ -80,7 +82,9 @@ def _check(machine, section, domain, label, split, *, seed, seconds, sample_rate
         ("snr_db", snr_db, -20 <= snr_db <= 60),
     ):
         if not good:
-            raise InputError(f"synthetic.{name}: {value!r} is out of range, see `clip`")
+            raise InputError(
+                f"synthetic.{name}: {value!r} is out of range (see datasets.synthetic.clip)"
+            )
 
 
 def make_factory(
@@ -102,30 +106,30 @@ def make_factory(
     eval_labels: bool = True,
     progress: bool = True,
 ) -> Path:
-    """Writes a factory's recordings, 16-bit wav; those that are there already are kept.
+    """Writes a factory's recordings as 16-bit wav; those that exist already are kept.
 
     Args:
-      root: folder to write; factory.json in it states the arguments and whether all is written.
+      root: folder to write; factory.json in it holds the arguments and whether all is written.
       seed, seconds (s), sample_rate (Hz), shift, snr_db (dB): as for `clip`.
       machines: keys of MACHINES.
       sections: products of each machine, 0 to 99.
-      dev_sections: those of `sections` that go to dev_data; the rest go to eval_data.
-      train_source, train_target: normal training clips of each section and domain.
+      dev_sections: the sections that go to dev_data; the rest go to eval_data.
+      train_source, train_target: normal training clips of each section, in either domain.
       test_normal, test_anomaly: test clips of each section and domain.
-      test_counts: the two numbers for a (machine, section, domain) that differs from that.
-      eval_labels: False leaves the label out of the names of eval_data's test clips, shuffles
-        them and writes it to ground_truth/ instead, as DCASE did.
+      test_counts: other numbers of normal and anomalous test clips, by (machine, section, domain).
+      eval_labels: False shuffles eval_data's test clips, leaves the label out of their names and
+        writes it to ground_truth/ instead, as DCASE did.
       progress: show a bar.
 
     Returns:
       `root`.
 
     Raises:
-      InputError: a value out of range; or `root` holds another factory, or recordings of others.
+      InputError: a value out of range; or `root` holds another factory or other recordings.
     """
     root = Path(root)
     machines, sections = sorted(set(machines)), sorted(set(sections))
-    wanted = {
+    arguments = {
         "format_version": FORMAT_VERSION,
         "seed": seed,
         "machines": machines,
@@ -142,46 +146,46 @@ def make_factory(
         "snr_db": float(snr_db),
         "eval_labels": eval_labels,
     }
-    sound = {k: wanted[k] for k in ("seed", "seconds", "sample_rate", "shift", "snr_db")}
+    sound = {k: arguments[k] for k in ("seed", "seconds", "sample_rate", "shift", "snr_db")}
     for machine, section in itertools.product(machines, sections):
         _check(machine, section, "source", 0, "train", **sound)
-    recordings, truths = _plan(root, wanted)
-    _claim(root, wanted)
-    missing = {path: which for path, which in recordings.items() if not path.exists()}
-    for path, which in tqdm(
+    recordings, truths = _plan(root, arguments)
+    _claim(root, arguments)
+    missing = {path: key for path, key in recordings.items() if not path.exists()}
+    for path, key in tqdm(
         missing.items(),
         "synthesising",
         unit="clip",
         disable=None if progress else True,
         leave=False,
     ):
-        pcm, file = np.round(clip(*which, **sound) * 32767).astype(np.int16), io.BytesIO()
+        pcm, file = np.round(clip(*key, **sound) * 32767).astype(np.int16), io.BytesIO()
         soundfile.write(file, pcm, sample_rate, format="WAV", subtype="PCM_16")
         write_bytes(path, file.getvalue())
     for path, lines in truths.items():
         write_text(path, "".join(lines))
-    write_json(root / "factory.json", wanted | {"complete": True})
+    write_json(root / "factory.json", arguments | {"complete": True})
     return root
 
 
-def _plan(root: Path, wanted: dict) -> tuple[dict[Path, tuple], dict[Path, list[str]]]:
-    """Each recording's first six arguments of `clip`, and each ground-truth file's lines."""
-    recordings, truths, counts = {}, {}, dict(wanted["test_counts"])
+def _plan(root: Path, arguments: dict) -> tuple[dict[Path, tuple], dict[Path, list[str]]]:
+    """Returns each recording's positional arguments of `clip`, and each ground truth's lines."""
+    recordings, truths, counts = {}, {}, dict(arguments["test_counts"])
     for machine, section, domain in itertools.product(
-        wanted["machines"], wanted["sections"], ("source", "target")
+        arguments["machines"], arguments["sections"], ("source", "target")
     ):
-        developed = section in wanted["dev_sections"]
-        folder = root / ("dev_data" if developed else "eval_data") / machine
+        in_dev = section in arguments["dev_sections"]
+        folder = root / ("dev_data" if in_dev else "eval_data") / machine
         stem, key = f"section_{section:02d}_{domain}", (machine, section, domain)
-        for i in range(wanted[f"train_{domain}"]):
+        for i in range(arguments[f"train_{domain}"]):
             name = f"{stem}_train_normal_{i:04d}.wav"
             recordings[folder / "train" / name] = (*key, 0, i, "train")
-        default = (wanted["test_normal"], wanted["test_anomaly"])
+        default = (arguments["test_normal"], arguments["test_anomaly"])
         normal, anomaly = counts.pop(f"{machine}/{section}/{domain}", default)
         tests = [(0, i) for i in range(normal)] + [(1, i) for i in range(anomaly)]
-        hidden = not (developed or wanted["eval_labels"])
-        if hidden:  # the order must not tell the label
-            order = stream("order", wanted["seed"], *key).permutation(len(tests))
+        hidden = not (in_dev or arguments["eval_labels"])
+        if hidden:  # the order must not reveal the label
+            order = random_stream("order", arguments["seed"], *key).permutation(len(tests))
             tests = [tests[j] for j in order]
             path = root / "ground_truth" / f"ground_truth_{machine}_{stem}_test.csv"
             truths[path] = [
@@ -196,22 +200,28 @@ def _plan(root: Path, wanted: dict) -> tuple[dict[Path, tuple], dict[Path, list[
     return recordings, truths
 
 
-def _claim(root: Path, wanted: dict) -> None:
-    """Makes sure that what lies in `root` is this factory or nothing, and states the arguments."""
+def _claim(root: Path, arguments: dict) -> None:
+    """Checks that `root` holds this factory or none, and writes the arguments.
+
+    Raises:
+      InputError: it holds another factory or other recordings.
+    """
     path = root / "factory.json"
     if not path.exists():
         if any((root / half).exists() for half in ("dev_data", "eval_data")):
-            raise InputError(f"{root}: holds recordings, but no factory.json that says whose")
-        return write_json(path, wanted | {"complete": False})
+            raise InputError(
+                f"{root}: holds recordings but no factory.json (expected an empty folder)"
+            )
+        return write_json(path, arguments | {"complete": False})
     try:
-        found = dict(json.loads(path.read_text()))
+        existing = dict(json.loads(path.read_text()))
     except (OSError, TypeError, ValueError) as error:
         raise InputError(
-            f"{path}: not a readable JSON object ({error}); remove {root} to make the factory anew"
+            f"{path}: not a readable JSON object ({error}); remove {root} to make the factory again"
         ) from error
-    for field, value in json.loads(json.dumps(wanted)).items():
-        if found.get(field) != value:
+    for field, value in json.loads(json.dumps(arguments)).items():
+        if existing.get(field) != value:
             raise InputError(
-                f"{path}: {field} is {found.get(field)!r} there, {value!r} is asked for "
-                "(another root, or the same arguments)"
+                f"{path}: {field} is {existing.get(field)!r} there, expected {value!r} "
+                "(choose another root, or the same arguments)"
             )

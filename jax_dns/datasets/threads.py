@@ -1,4 +1,4 @@
-"""Work on several things at once that an interruption ends at once."""
+"""Runs work in threads that an interruption ends at once."""
 
 import queue
 import threading
@@ -9,10 +9,10 @@ from typing import Any
 from jax_dns.datasets.http import Stopped
 from jax_dns.errors import InputError
 
-PATIENCE = 2.0  # s that threads get to end in
+PATIENCE = 2.0  # s that threads get to end in after an interruption
 
 
-def each(
+def run_parallel(
     work: Callable[[Any], object],
     items: Sequence[Any],
     *,
@@ -20,28 +20,28 @@ def each(
     stop: threading.Event,
     is_final: Callable[[InputError], bool],
 ) -> list[InputError | None]:
-    """Calls `work` on every item, `jobs` at once; one that fails doesn't keep others from it.
+    """Calls `work` on every item, on `jobs` at a time; an InputError of one leaves the rest alone.
 
     The threads are daemons, which those of concurrent.futures can't be: an interruption must not
-    wait until a silent server has used up its time.
+    wait for a silent server until its time is up.
 
     Args:
-      work: what to do; raises Stopped soon after `stop` is set.
-      items: with what.
-      jobs: threads.
-      stop: set on an interruption, on an error that isn't an InputError, and where
-        `is_final(error)` says that the rest need not be tried.
-      is_final: see `stop`.
+      work: processes one item; must raise Stopped soon after `stop` is set.
+      items: what to process.
+      jobs: number of threads.
+      stop: set by an interruption, by an exception other than InputError, and by an error for
+        which `is_final` returns True.
+      is_final: whether an error means that the remaining items need not be tried.
 
     Returns:
-      For each item, what `work` raised.
+      For each item the InputError that `work` raised, or None.
     """
     waiting: queue.SimpleQueue = queue.SimpleQueue()
     outcomes: queue.SimpleQueue = queue.SimpleQueue()
     for index in range(len(items)):
         waiting.put(index)
 
-    def run() -> None:
+    def process_items() -> None:
         while True:
             try:
                 index = waiting.get_nowait()
@@ -53,10 +53,12 @@ def each(
                 outcomes.put((index, None))
             except BaseException as error:
                 if isinstance(error, InputError) and is_final(error):
-                    stop.set()  # here, or this thread would take the next item up
+                    stop.set()  # before this thread takes the next item
                 outcomes.put((index, error))
 
-    threads = [threading.Thread(target=run, daemon=True) for _ in range(min(jobs, len(items)))]
+    threads = [
+        threading.Thread(target=process_items, daemon=True) for _ in range(min(jobs, len(items)))
+    ]
     errors: list[InputError | None] = [None] * len(items)
     try:
         for thread in threads:

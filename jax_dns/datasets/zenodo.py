@@ -1,8 +1,8 @@
-"""Zenodo over HTTP: a record's files by name, and one file fetched so that nothing is lost.
+"""Lists a Zenodo record and fetches its files, resuming what an earlier call left.
 
 `GET {base}/api/records/<id>` lists `files[]` with `key`, `size`, `checksum` ("md5:<hex>") and
-`links.self`. What has arrived of a file lies beside its place as `<name>.partial`, with the ETag
-and checksum it belongs to in `<name>.partial.json`; a later call asks for the rest by Range.
+`links.self`. A file that is still arriving is `<name>.partial`, beside its final place, with its
+ETag and checksum in `<name>.partial.json`; a later call requests the rest by Range.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from urllib.parse import urljoin
 
 import requests
 
-from jax_dns.datasets.http import PATIENT, Client, RetryableError, chunks, persist, request
+from jax_dns.datasets.http import PATIENT, Client, RetryableError, chunks, request, retry
 from jax_dns.errors import InputError
 from jax_dns.files import write_json
 
@@ -37,11 +37,11 @@ def read_record(base_url: str, record: int, *, client: Client = PATIENT) -> list
     """
     url = f"{base_url.rstrip('/')}/api/records/{record}"
 
-    def body() -> bytes:
+    def get_body() -> bytes:
         with request("GET", url, client, {"Accept": "application/json"}) as response:
             return response.content
 
-    text = persist(body, url, client)
+    text = retry(get_body, url, client)
     try:
         files = json.loads(text)["files"]
         entries = files["entries"].values() if isinstance(files, dict) else files
@@ -59,7 +59,7 @@ def _remote_file(url: str, entry: Mapping) -> RemoteFile:
         raise InputError(f"{url}: a file's key is {key!r} (expected a plain name)")
     if checksum is not None and not re.fullmatch(r"(md5|sha1|sha256|sha512):[0-9a-f]+", checksum):
         raise InputError(f"{url}: {key} has the checksum {checksum!r} (expected md5:<hex>)")
-    # InvenioRDM's own form has the file behind `content` and more JSON behind `self`.
+    # In InvenioRDM's own form `content` is the file, and `self` more JSON.
     link = urljoin(url, entry["links"].get("content") or entry["links"]["self"])
     if not link.startswith(("http://", "https://")):
         raise InputError(f"{url}: {key} is at {link!r} (expected http or https)")
@@ -67,17 +67,21 @@ def _remote_file(url: str, entry: Mapping) -> RemoteFile:
 
 
 def remote_size(file: RemoteFile, *, client: Client = PATIENT) -> int | None:
-    """Asks for a file's size in bytes by HEAD; None where the server doesn't say."""
+    """Requests a file's size by HEAD.
 
-    def header() -> str | None:
+    Returns:
+      Bytes; None where the server doesn't say.
+    """
+
+    def get_length() -> str | None:
         with request("HEAD", file.url, client) as response:
             return response.headers.get("Content-Length")
 
     try:
-        found = persist(header, file.key, client)
+        length = retry(get_length, file.key, client)
     except InputError:
         return None
-    return int(found) if found and found.isdigit() else None
+    return int(length) if length and length.isdigit() else None
 
 
 def fetch(
@@ -87,117 +91,127 @@ def fetch(
     client: Client = PATIENT,
     advance: Callable[[int], object] = lambda n: None,
 ) -> None:
-    """Fetches a file to `path`, going on from what an earlier call left; verifies its checksum.
+    """Fetches a file, continuing from what an earlier call left, and verifies its checksum.
 
     Args:
-      file: what to fetch.
-      path: where it goes. A file there that is the right one is left alone.
-      client: how.
-      advance: called with every number of bytes gained, or lost where a file starts anew.
+      file: the file to fetch.
+      path: where to write it. A file there that has the right checksum is left alone.
+      client: how to make requests.
+      advance: called with each number of bytes gained, negative where a file starts anew.
 
     Raises:
-      InputError: no answer, refused, cut off too often (what has arrived is kept); or another size
-        or checksum than the record says (what has arrived is removed).
-      OSError: it can't be written; what has arrived is kept.
+      InputError: no answer, refused, or cut off too often (what has arrived is kept); or size or
+        checksum differ from the record's (what has arrived is removed).
+      OSError: the file can't be written; what has arrived is kept.
       Stopped: client.stop was set; what has arrived is kept.
     """
     if path.is_file() and (file.size, file.checksum) != (None, None):
-        found = path.stat().st_size
-        if file.size in (None, found) and digest(path, file.checksum) == file.checksum:
-            return advance(found) and None
+        size = path.stat().st_size
+        if file.size in (None, size) and file_checksum(path, file.checksum) == file.checksum:
+            advance(size)
+            return
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = partial_path(path)
 
-    def attempt() -> None:
-        _continue(file, partial, client, advance)
+    def fetch_rest() -> None:
+        _fetch_rest(file, partial, client, advance)
 
-    persist(attempt, file.key, client, lambda: length(partial))
-    size, found = length(partial), digest(partial, file.checksum)
-    if file.size not in (None, size) or found != file.checksum:
-        _forget(partial)
+    retry(fetch_rest, file.key, client, lambda: file_size(partial))
+    size, checksum = file_size(partial), file_checksum(partial, file.checksum)
+    if file.size not in (None, size) or checksum != file.checksum:
+        _remove(partial)
         raise InputError(
-            f"{file.key}: {size} bytes, {found} arrived from {file.url} (the record says "
+            f"{file.key}: {size} bytes, {checksum} arrived from {file.url} (the record says "
             f"{file.size} bytes, {file.checksum}); removed, the same command fetches it again"
         )
     partial.replace(path)
-    _forget(partial)
+    _remove(partial)
 
 
 def partial_path(path: Path) -> Path:
-    """Where the part of a file that has arrived lies."""
+    """Returns the path of a file's part that has arrived."""
     return path.with_name(f"{path.name}.partial")
 
 
-def length(path: Path) -> int:
-    """Bytes of a file; 0 where there is none."""
+def file_size(path: Path) -> int:
+    """Returns a file's size, bytes; 0 where there is none."""
     return path.stat().st_size if path.exists() else 0
 
 
-def digest(path: Path, like: str | None) -> str | None:
-    """A file's checksum by the algorithm of `like`, "md5:<hex>"; None for None."""
+def file_checksum(path: Path, like: str | None) -> str | None:
+    """Computes a file's checksum by the algorithm of another one.
+
+    Args:
+      path: the file.
+      like: a checksum of the form "md5:<hex>"; None for none.
+
+    Returns:
+      "md5:<hex>"; None if `like` is None.
+    """
     if like is None:
         return None
     name = like.partition(":")[0]
     with path.open("rb") as file:
-        found = hashlib.file_digest(file, lambda: hashlib.new(name, usedforsecurity=False))
-    return f"{name}:{found.hexdigest()}"
+        digest = hashlib.file_digest(file, lambda: hashlib.new(name, usedforsecurity=False))
+    return f"{name}:{digest.hexdigest()}"
 
 
-def _forget(partial: Path) -> None:
+def _remove(partial: Path) -> None:
     partial.unlink(missing_ok=True)
-    _note(partial).unlink(missing_ok=True)
+    _origin_path(partial).unlink(missing_ok=True)
 
 
-def _note(partial: Path) -> Path:
+def _origin_path(partial: Path) -> Path:
+    """Returns the path of the note on the remote file that a part belongs to."""
     return partial.with_name(f"{partial.name}.json")
 
 
-def _continue(
+def _fetch_rest(
     file: RemoteFile, partial: Path, client: Client, advance: Callable[[int], object]
 ) -> None:
-    """One attempt to get what is missing of a file."""
-    have, etag = length(partial), None
-    if have:
+    """Makes one attempt to fetch what is missing of a file."""
+    size, etag = file_size(partial), None
+    if size:
         try:
-            note = json.loads(_note(partial).read_text())
+            origin = json.loads(_origin_path(partial).read_text())
         except (OSError, ValueError):
-            note = {}
-        etag = note.get("etag")
-        if note.get("checksum", "") != file.checksum or have > (file.size or have):
-            _forget(partial)
-            advance(-have)
-            have = 0
-    if have and have == file.size:
+            origin = {}
+        etag = origin.get("etag")
+        if origin.get("checksum", "") != file.checksum or size > (file.size or size):
+            _remove(partial)
+            advance(-size)
+            size = 0
+    if size and size == file.size:
         return
-    headers = {"Range": f"bytes={have}-"} if have else {}
-    if have and etag:
+    headers = {"Range": f"bytes={size}-"} if size else {}
+    if size and etag:
         headers["If-Range"] = etag
-    with request("GET", file.url, client, headers) as got:
-        if have and not _goes_on(got, have, file.size):
-            client.say(f"{file.key}: the server sends no ranges, or another file; started anew")
-            _forget(partial)
-            advance(-have)
-            have = 0
-            if got.status_code != 200:
-                raise RetryableError(f"{got.status_code} {got.reason} for a range")
-        if not have:
-            tag = got.headers.get("ETag", "")
-            strong = tag if tag.startswith('"') else None  # a weak one can't vouch for bytes
-            write_json(_note(partial), {"checksum": file.checksum, "etag": strong})
-        with partial.open("ab" if have else "wb") as out:
-            for piece in chunks(got, client):
+    with request("GET", file.url, client, headers) as response:
+        if size and not _starts_at(response, size, file.size):
+            client.log(f"{file.key}: the server sends no ranges, or another file; started anew")
+            _remove(partial)
+            advance(-size)
+            size = 0
+            if response.status_code != 200:
+                raise RetryableError(f"{response.status_code} {response.reason} for a range")
+        if not size:
+            tag = response.headers.get("ETag", "")
+            strong = tag if tag.startswith('"') else None  # weak tags don't identify the bytes
+            write_json(_origin_path(partial), {"checksum": file.checksum, "etag": strong})
+        with partial.open("ab" if size else "wb") as out:
+            for piece in chunks(response, client):
                 out.write(piece)
-                have += len(piece)
+                size += len(piece)
                 advance(len(piece))
-                if have > (file.size or have):
-                    break  # not the file that the record means, however long it is
-    if have < (file.size or 0):
-        raise RetryableError(f"connection cut after {have} of {file.size} bytes")
+                if size > (file.size or size):
+                    break  # not the record's file; its end may be far away
+    if size < (file.size or 0):
+        raise RetryableError(f"connection cut after {size} of {file.size} bytes")
 
 
-def _goes_on(response: requests.Response, have: int, size: int | None) -> bool:
-    """Whether an answer is the file from byte `have` on."""
-    found = re.match(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
-    if response.status_code != 206 or not found:
+def _starts_at(response: requests.Response, start: int, size: int | None) -> bool:
+    """Returns whether a response holds the file from byte `start` on."""
+    match = re.match(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
+    if response.status_code != 206 or not match:
         return False
-    return int(found[1]) == have and (size is None or found[2] in ("*", str(size)))
+    return int(match[1]) == start and (size is None or match[2] in ("*", str(size)))

@@ -15,7 +15,7 @@ from pathlib import Path
 import filelock
 
 from jax_dns.errors import InputError
-from jax_dns.files import write_json
+from jax_dns.files import remove_temporaries, write_json
 
 LOCK, OWNER = ".lock", ".lock_owner.json"
 
@@ -48,8 +48,7 @@ def workdir_lock(workdir: Path) -> Iterator[Path]:
         since = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
         owner = {"process": os.getpid(), "host": platform.node(), "since": since}
         write_json(workdir / OWNER, owner)
-        for left in workdir.rglob(".*-*.partial"):
-            left.unlink(missing_ok=True)
+        remove_temporaries(workdir)
         yield workdir
     finally:
         with contextlib.suppress(OSError):

@@ -11,8 +11,8 @@ from jax_dns.errors import InputError
 from jax_dns.evaluation.hyperparameters import TableRow, select
 from jax_dns.evaluation.metrics import section_metrics
 from jax_dns.evaluation.results import MethodResult
-from jax_dns.files import read_npz, write_npz
-from jax_dns.fingerprints import digest, read_stamp
+from jax_dns.files import file_digest, read_npz, write_npz
+from jax_dns.fingerprints import read_stamp
 from jax_dns.segments_file import Clips, Segments, clips_of, read_segments
 
 FORMAT_VERSION = 2  # of inlier.npz and smoothed.npz
@@ -112,7 +112,7 @@ def segments_digest(folder: Path) -> str:
     path = folder / "segments.npz"
     if not path.is_file():
         raise InputError(f"{path}: no such file (expected the stage embed to have run)")
-    return digest(path)
+    return file_digest(path)
 
 
 def table_rows(config: ConfigDict, results: MachineResults, reading: str) -> list[TableRow]:

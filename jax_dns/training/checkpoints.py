@@ -5,7 +5,6 @@ written last. A step without it, or with a file that differs, was broken off or 
 and counts as absent. The step before is removed only when the new one is whole.
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -18,7 +17,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from jax_dns.errors import InputError
-from jax_dns.files import write_json
+from jax_dns.files import file_digest, write_json
 
 FORMAT_VERSION = 1
 LIST = "files.json"
@@ -47,7 +46,7 @@ def save(folder: Path, step: int, state: Any) -> None:
         raise InputError(f"{place}: checkpoint can't be written ({reason})") from error
     if jax.process_index() > 0:
         return
-    files = {name: [_size(place / name), _digest(place / name)] for name in _names(place)}
+    files = {name: [_size(place / name), file_digest(place / name)] for name in _names(place)}
     write_json(place / LIST, {"format_version": FORMAT_VERSION, "files": files})
     for old in _steps(folder):
         if old != step:
@@ -130,7 +129,7 @@ def _is_whole(place: Path, by_size: bool) -> bool:
         raise InputError(f"{place}: format_version is {version}, expected {FORMAT_VERSION}")
     try:
         return all(
-            _size(place / name) == size and (by_size or _digest(place / name) == digest)
+            _size(place / name) == size and (by_size or file_digest(place / name) == digest)
             for name, (size, digest) in files.items()
         )
     except OSError:
@@ -156,11 +155,6 @@ def _names(place: Path) -> list[str]:
 
 def _size(path: Path) -> int:
     return path.stat().st_size
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 def _manager(folder: Path) -> ocp.CheckpointManager:

@@ -11,7 +11,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jax_dns.data.clips import Clip
 from jax_dns.data.crops import crop_starts, read_segments
 from jax_dns.data.device_cache import DeviceCache, Recording
-from jax_dns.data.sampler import Split, draw, steps_per_epoch
+from jax_dns.data.sampler import Split, sample_batch, steps_per_epoch
 from jax_dns.errors import InputError
 from jax_dns.training.epochs import BatchSpec, from_cache, on_device
 from jax_dns.training.loop import train_loop
@@ -238,7 +238,7 @@ def batch_plan(
     n_steps = epoch_steps(model, data, schedule) * schedule.epochs
 
     def plan(number: int) -> BatchSpec:
-        batch = draw(
+        batch = sample_batch(
             seed,
             number,
             n_target=n_target,

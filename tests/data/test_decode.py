@@ -62,7 +62,7 @@ def test_headers_of_another_length_are_not_believed(tmp_path):
     for promised, fault in (
         (size + 2, f"promises {size + 2} bytes of samples, {size} are there"),
         (size - 2, "2 bytes follow the samples that are no chunk"),
-        (size - 200, "200 bytes follow the samples that are no chunks"),
+        (size - 200, "200 bytes follow the samples that are no chunk"),
         (size - 201, "no whole number of frames of 2 bytes"),
     ):
         path.write_bytes(whole[:40] + struct.pack("<I", promised) + whole[44:])
@@ -74,6 +74,14 @@ def test_headers_of_another_length_are_not_believed(tmp_path):
         np.testing.assert_array_equal(decode(path, Format()), expected)
     path.write_bytes(whole + b"LIST" + struct.pack("<I", 4) + b"note")
     np.testing.assert_array_equal(decode(path, Format()), expected)
+
+
+def test_formats_whose_length_nothing_verifies_are_refused(tmp_path):
+    path = tmp_path / "a.wav"
+    for kind, subtype in (("AU", "PCM_16"), ("CAF", "PCM_16"), ("OGG", "VORBIS")):
+        soundfile.write(path, np.zeros(4_000), 16_000, format=kind, subtype=subtype)
+        with pytest.raises(InputError, match=f"a.wav: in the format {kind}, expected wav, aiff"):
+            decode(path, Format())
 
 
 def test_a_silent_flac_is_short_and_whole(tmp_path):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jax_dns.data.clips import Clip
-from jax_dns.data.sampler import draw, split_clips, steps_per_epoch
+from jax_dns.data.sampler import sample_batch, split_clips, steps_per_epoch
 from jax_dns.errors import InputError
 
 
@@ -51,7 +51,7 @@ def test_some_target_clip_always_trains(n):
 def test_an_epoch_is_one_pass(n, outliers, half, epoch, seed):
     steps = steps_per_epoch(n, batch_size=2 * half, outliers=True)
     batches = [
-        draw(seed, epoch * steps + i, n_target=n, n_outlier=outliers, batch_size=2 * half)
+        sample_batch(seed, epoch * steps + i, n_target=n, n_outlier=outliers, batch_size=2 * half)
         for i in range(steps)
     ]
     target = np.concatenate([b.target for b in batches])
@@ -67,24 +67,24 @@ def test_an_epoch_is_one_pass(n, outliers, half, epoch, seed):
 
 def test_batches_depend_on_seed_and_step_alone():
     options = dict(n_target=30, n_outlier=40, batch_size=8)
-    late = draw(3, 25, **options)
+    late = sample_batch(3, 25, **options)
     for step in range(25):
-        draw(3, step, **options)
-    again = draw(3, 25, **options)
+        sample_batch(3, step, **options)
+    again = sample_batch(3, 25, **options)
     for a, b in zip(late, again):
         np.testing.assert_array_equal(a, b)
-    assert (draw(4, 25, **options).target != late.target).any()
-    assert (draw(3, 26, **options).crop != late.crop).all()
+    assert (sample_batch(4, 25, **options).target != late.target).any()
+    assert (sample_batch(3, 26, **options).crop != late.crop).all()
 
 
 def test_order_changes_between_epochs():
-    first, second = (draw(0, s, n_target=32, n_outlier=32, batch_size=64) for s in (0, 1))
+    first, second = (sample_batch(0, s, n_target=32, n_outlier=32, batch_size=64) for s in (0, 1))
     assert (first.target != second.target).any() and (first.outlier != second.outlier).any()
     assert (first.target != first.outlier).any()
 
 
 def test_nothing_to_draw_from():
     with pytest.raises(InputError, match="no training clips"):
-        draw(0, 0, n_target=0, batch_size=4)
+        sample_batch(0, 0, n_target=0, batch_size=4)
     with pytest.raises(InputError, match="batch_size: 5 is odd"):
-        draw(0, 0, n_target=3, n_outlier=3, batch_size=5)
+        sample_batch(0, 0, n_target=3, n_outlier=3, batch_size=5)

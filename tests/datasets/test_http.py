@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from jax_dns.datasets import http
-from jax_dns.datasets.http import Client, RetryableError, Stopped, persist
+from jax_dns.datasets.http import Client, RetryableError, Stopped, retry
 from jax_dns.errors import InputError
 
 
@@ -25,7 +25,7 @@ class Waits(threading.Event):
 
 @pytest.fixture
 def client():
-    return Client(attempts=4, backoff=1.0, stop=Waits(), say=lambda text: None)
+    return Client(attempts=4, backoff=1.0, stop=Waits(), log=lambda text: None)
 
 
 def failing(times, error):
@@ -40,37 +40,37 @@ def failing(times, error):
 
 
 def test_pauses_double(client):
-    assert persist(failing(3, RetryableError("503")), "x", client) == "done"
+    assert retry(failing(3, RetryableError("503")), "x", client) == "done"
     assert client.stop.seconds == [1.0, 2.0, 4.0]
 
 
 def test_a_server_may_ask_for_longer_pauses(client):
-    persist(failing(2, RetryableError("429", 7.0)), "x", client)
+    retry(failing(2, RetryableError("429", 7.0)), "x", client)
     assert client.stop.seconds == [7.0, 7.0]
 
 
 def test_it_ends_after_so_many_attempts(client):
     with pytest.raises(InputError, match="x: 503; tried 4 times"):
-        persist(failing(4, RetryableError("503")), "x", client)
+        retry(failing(4, RetryableError("503")), "x", client)
 
 
 def test_progress_counts_attempts_anew(client):
     progress = iter(range(0, 100 * http.STEP, http.STEP))
     action = failing(10, requests.ConnectionError())
-    assert persist(action, "x", client, lambda: next(progress)) == "done"
+    assert retry(action, "x", client, lambda: next(progress)) == "done"
     assert set(client.stop.seconds) == {1.0}
 
 
 def test_too_little_progress_does_not(client):
     progress = iter(range(0, 100 * http.STEP, http.STEP // 8))
     with pytest.raises(InputError, match="tried 4 times"):
-        persist(failing(10, RetryableError("cut")), "x", client, lambda: next(progress))
+        retry(failing(10, RetryableError("cut")), "x", client, lambda: next(progress))
 
 
 def test_an_interruption_ends_it(client):
     client.stop.set()
     with pytest.raises(Stopped):
-        persist(failing(0, RetryableError("")), "x", client)
+        retry(failing(0, RetryableError("")), "x", client)
 
 
 @pytest.mark.parametrize(

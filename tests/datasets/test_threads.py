@@ -1,7 +1,6 @@
-"""Several things at once: one error keeps nothing back, an interruption ends all."""
+"""Work in threads: an error leaves other items alone, an interruption ends all."""
 
 import threading
-import time
 
 import pytest
 
@@ -9,35 +8,38 @@ from jax_dns.datasets import threads
 from jax_dns.datasets.http import Stopped
 from jax_dns.errors import InputError
 
+SOON = 20.0  # s; only a failing test waits for so long
 
-def each(work, items, *, jobs=2, stop=None, is_final=lambda error: False):
+
+def run_parallel(work, items, *, jobs=2, stop=None, is_final=lambda error: False):
     stop = stop or threading.Event()
-    return threads.each(work, items, jobs=jobs, stop=stop, is_final=is_final)
+    return threads.run_parallel(work, items, jobs=jobs, stop=stop, is_final=is_final)
 
 
-def test_all_is_done_once():
+def test_every_item_is_processed_once():
     done = []
-    assert each(done.append, range(20), jobs=3) == [None] * 20
+    assert run_parallel(done.append, range(20), jobs=3) == [None] * 20
     assert sorted(done) == list(range(20))
 
 
-def test_no_more_at_once_than_asked():
-    now, most, lock = 0, 0, threading.Lock()
+def test_as_many_items_at_once_as_there_are_jobs():
+    """Threads meet at a barrier of three: two would never pass, a fourth would be counted."""
+    lock, running, counts = threading.Lock(), 0, []
+    together = threading.Barrier(3, action=lambda: counts.append(running))
 
-    def work(_):
-        nonlocal now, most
+    def work(item):
+        nonlocal running
         with lock:
-            now += 1
-            most = max(most, now)
-        time.sleep(0.01)
+            running += 1
+        together.wait(SOON)
         with lock:
-            now -= 1
+            running -= 1
 
-    each(work, range(12), jobs=3)
-    assert 1 < most <= 3
+    assert run_parallel(work, range(60), jobs=3) == [None] * 60
+    assert counts == [3] * 20
 
 
-def test_an_error_stands_at_its_item_and_the_rest_is_done():
+def test_an_error_is_returned_at_its_item_and_the_rest_is_processed():
     done = []
 
     def work(item):
@@ -45,7 +47,7 @@ def test_an_error_stands_at_its_item_and_the_rest_is_done():
             raise InputError("three")
         done.append(item)
 
-    errors = each(work, range(6))
+    errors = run_parallel(work, range(6))
     assert [str(error) for error in errors if error] == ["three"] and errors[3]
     assert sorted(done) == [0, 1, 2, 4, 5]
 
@@ -58,21 +60,40 @@ def test_after_a_final_error_nothing_is_begun():
             raise InputError("full")
         done.append(item)
 
-    errors = each(work, range(6), jobs=1, stop=stop, is_final=lambda error: "full" in str(error))
+    errors = run_parallel(
+        work, range(6), jobs=1, stop=stop, is_final=lambda error: "full" in str(error)
+    )
     assert done == [0] and stop.is_set() and isinstance(errors[1], InputError)
 
 
-def test_an_error_of_another_kind_comes_out_and_ends_the_others():
-    stop = threading.Event()
+def test_an_error_of_another_kind_is_raised_and_ends_the_others():
+    stop, ended = threading.Event(), threading.Event()
+    both_began = threading.Barrier(2)
 
     def work(item):
+        both_began.wait(SOON)
         if item == 0:
             raise ZeroDivisionError
-        while not stop.is_set():
-            time.sleep(0.001)
+        assert stop.wait(SOON)
+        ended.set()
         raise Stopped
 
-    begin = time.monotonic()
     with pytest.raises(ZeroDivisionError):
-        each(work, range(2), stop=stop)
-    assert stop.is_set() and time.monotonic() - begin < threads.PATIENCE
+        run_parallel(work, range(2), stop=stop)
+    assert ended.is_set()  # the call has waited for the other thread
+
+
+def test_a_thread_that_does_not_end_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(threads, "PATIENCE", 0.01)
+    release, both_began = threading.Event(), threading.Barrier(2)
+
+    def work(item):
+        both_began.wait(SOON)
+        if item == 0:
+            raise KeyboardInterrupt
+        release.wait(SOON)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_parallel(work, range(2))
+    assert not release.is_set()
+    release.set()

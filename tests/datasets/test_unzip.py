@@ -8,11 +8,11 @@ import zipfile
 import pytest
 
 from jax_dns.datasets.http import Stopped
-from jax_dns.datasets.unzip import clip_place, truth_place, unpack
+from jax_dns.datasets.unzip import clip_target, ground_truth_target, unpack
 from jax_dns.errors import InputError
 
 CLIP = "section_00_source_train_normal_0000.wav"
-FAN = functools.partial(clip_place, base="dev_data", machine="fan")
+FAN = functools.partial(clip_target, base="dev_data", machine="fan")
 
 
 def make_zip(path, members):
@@ -60,7 +60,7 @@ def test_only_ground_truth_of_ground_truth(tmp_path):
     name = "ground_truth_fan_section_03_source_test.csv"
     members = {f"deep/er/{name}": b"a.wav,0\n", "deep/readme.csv": b"", "x.wav": b""}
     path = make_zip(tmp_path / "a.zip", members)
-    assert run(path, functools.partial(truth_place, base="truth")) == {f"truth/{name}": 8}
+    assert run(path, functools.partial(ground_truth_target, base="truth")) == {f"truth/{name}": 8}
 
 
 def link(name):

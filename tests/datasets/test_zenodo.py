@@ -96,7 +96,7 @@ def test_the_rest_is_not_taken_from_another_state_of_the_file(zenodo, fan, conte
     partial.write_bytes(b"x" * 5000)
     note.write_text(json.dumps({"checksum": fan.checksum, "etag": '"another"'}))
     assert get(zenodo, fan, path) == content
-    assert zenodo.ranges(FAN) == ["bytes=5000-"] and "started anew" in zenodo.said[-1]
+    assert zenodo.ranges(FAN) == ["bytes=5000-"] and "started anew" in zenodo.messages[-1]
     path.unlink()
     partial.write_bytes(b"x" * 5000)
     note.write_text(json.dumps({"checksum": "md5:another", "etag": None}))
@@ -194,7 +194,7 @@ def test_a_busy_server_is_waited_for_as_long_as_it_asks(zenodo, fan, tmp_path):
     start = time.monotonic()
     get(zenodo, fan, tmp_path / FAN)
     assert time.monotonic() - start >= 1
-    assert any("429 Too Many Requests; attempt 2 of 3 in 1 s" in line for line in zenodo.said)
+    assert any("429 Too Many Requests; attempt 2 of 3 in 1 s" in line for line in zenodo.messages)
     zenodo.faults.busy, zenodo.faults.retry_after = 1, "3600"
     with pytest.raises(InputError, match=r"429 .* asks to wait 3600 s"):
         get(zenodo, fan, tmp_path)

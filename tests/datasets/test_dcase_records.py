@@ -1,11 +1,14 @@
-"""What the data set consists of, and what of it is there."""
+"""Names of the records' files, and which of them are unpacked."""
 
 import pytest
 
-from jax_dns.datasets.dcase2021 import PARTS, find_items, look_again
+from jax_dns.datasets import dcase_records
+from jax_dns.datasets.dcase_records import DATASETS, find_items, refresh
+from jax_dns.datasets.zenodo import RemoteFile
 from jax_dns.errors import InputError, UsageError
 from jax_dns.files import write_json
 
+PARTS = DATASETS["dcase2021"]
 DEV = PARTS["dev"]
 
 
@@ -30,6 +33,31 @@ def test_machine_of_a_file(part, key, machine):
     assert PARTS[part].machine(key) == machine
 
 
+@pytest.mark.parametrize(
+    ("dataset", "part", "key", "machine"),
+    [
+        ("dcase2020", "dev", "dev_data_ToyConveyor.zip", "ToyConveyor"),
+        ("dcase2020", "eval_train", "eval_data_train_fan.zip", "fan"),
+        ("dcase2020", "eval_test", "eval_data_test_fan.zip", "fan"),
+        ("dcase2022", "dev", "dev_bearing.zip", "bearing"),
+        ("dcase2023", "eval_test", "eval_data_ToyTank_test.zip", "ToyTank"),
+        ("dcase2024", "eval_train", "eval_data_3DPrinter_train_r2.zip", "3DPrinter"),
+        ("dcase2025", "eval_train", "eval_data_ToyRCCar_train.zip", "ToyRCCar"),
+    ],
+)
+def test_names_of_other_years(dataset, part, key, machine):
+    """As the official baselines' download scripts have them."""
+    assert DATASETS[dataset][part].machine(key) == machine
+
+
+def test_of_two_revisions_the_later_is_fetched(zenodo, tmp_path, monkeypatch):
+    keys = ["eval_data_a_train_r2.zip", "eval_data_a_train.zip", "eval_data_b_train.zip"]
+    files = [RemoteFile(key, f"http://x/{key}", 1, "md5:0") for key in keys]
+    monkeypatch.setattr(dcase_records, "read_record", lambda *a, **k: files)
+    items = find(zenodo, tmp_path / "root", DATASETS["dcase2024"]["eval_train"])
+    assert [item.file.key for item in items] == [keys[0], keys[2]]
+
+
 def test_nothing_is_done_at_first(zenodo, tmp_path):
     items = find(zenodo, tmp_path / "root")
     assert items and not any(item.done or item.unpacked for item in items)
@@ -47,13 +75,13 @@ def test_done_is_what_is_there_in_size_and_asks_for_nothing(zenodo, tmp_path):
     root = tmp_path / "root"
     items = find(zenodo, root)
     finish(root, items)
-    assert all(item.done for item in look_again(root, items))
-    zenodo.asked()
-    assert all(item.done for item in find(zenodo, root)) and zenodo.asked() == []
+    assert all(item.done for item in refresh(root, items))
+    zenodo.requested()
+    assert all(item.done for item in find(zenodo, root)) and zenodo.requested() == []
     (root / "0.wav").write_bytes(b"1")
-    assert [item.done for item in look_again(root, items)] == [False] + [True] * (len(items) - 1)
+    assert [item.done for item in refresh(root, items)] == [False] + [True] * (len(items) - 1)
     find(zenodo, root)
-    assert zenodo.asked() and any("missing or out of date" in text for text in zenodo.said)
+    assert zenodo.requested() and any("missing or out of date" in text for text in zenodo.messages)
 
 
 def test_another_checksum_is_not_done(zenodo, tmp_path):
@@ -61,7 +89,7 @@ def test_another_checksum_is_not_done(zenodo, tmp_path):
     items = find(zenodo, root)
     finish(root, items)
     write_json(items[0].marker, {"checksum": "md5:0", "unpacked": {"0.wav": 2}})
-    assert not look_again(root, items)[0].done
+    assert not refresh(root, items)[0].done
 
 
 def test_a_damaged_marker_is_none(zenodo, tmp_path):
@@ -69,7 +97,7 @@ def test_a_damaged_marker_is_none(zenodo, tmp_path):
     items = find(zenodo, root)
     finish(root, items)
     items[0].marker.write_text('{"checksum": ')
-    assert not look_again(root, items)[0].done
+    assert not refresh(root, items)[0].done
 
 
 def test_a_machine_that_is_not_there(zenodo, tmp_path):

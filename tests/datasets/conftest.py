@@ -1,4 +1,4 @@
-"""A tiny factory and the server that plays Zenodo for it."""
+"""A tiny factory, served on loopback as Zenodo would."""
 
 import dataclasses
 from pathlib import Path
@@ -11,26 +11,26 @@ from jax_dns.datasets.http import Client
 
 @dataclasses.dataclass
 class Zenodo:
-    """The server: what it serves, does wrong and was asked for; and a client in a hurry."""
+    """A server, its faults and its log, and a client with short pauses."""
 
     data: Path
     url: str
     faults: Faults
     log: list[Request]
-    said: list[str]
+    messages: list[str]
 
     @property
     def client(self) -> Client:
-        return Client(attempts=3, backoff=0.01, timeout=10.0, say=self.said.append)
+        return Client(attempts=3, backoff=0.01, timeout=10.0, log=self.messages.append)
 
-    def asked(self) -> list[str]:
-        """Files that were asked for since the last look, or records, sorted."""
+    def requested(self) -> list[str]:
+        """Returns the files and records requested since the last call, sorted."""
         paths = [request.path.removesuffix("/content") for request in self.log]
         self.log.clear()
         return sorted(path.rpartition("/")[2] for path in paths)
 
     def ranges(self, key: str) -> list[str | None]:
-        """The ranges that were asked for of a file."""
+        """Returns the ranges that were requested of a file."""
         return [request.range for request in self.log if f"/{key}/" in request.path]
 
 
@@ -41,7 +41,7 @@ def zips(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def zenodo(download_factory, zips, monkeypatch):
-    """The factory served on loopback."""
+    """Serves the factory on loopback."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     faults, log = Faults(), []
     with serve(download_factory, cache=zips, faults=faults, log=log) as url:
