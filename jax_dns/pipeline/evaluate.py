@@ -163,17 +163,19 @@ def _evaluate(config: ConfigDict, workdir: Path, folders: Folders, found: RunRes
     for reading in READINGS:
         chosen = chosen_settings(config, found, reading)
         title = f"Harmonic mean of AUC and pAUC [%], sections {sections}, {TITLES[reading]}"
-        texts.append(tables.table_two(method_rows(chosen), title))
+        texts.append(tables.to_text(tables.table_two(method_rows(chosen), title)))
         settings = [[method, *row] for method, row in setting_rows(chosen).items()]
-        texts.append(tables.aligned([["Setting", *machines], *settings]))
+        texts.append(tables.to_text(tables.Table(["Setting", *machines], settings)))
         values[reading] = {
             m: {str(s): [_choice_json(c) for c in chosen[s][m]] for s in seeds} for m in machines
         }
         if reading == "pooled" and (len(machines) == 1 or fixed):
             more = [
-                tables.details(
-                    selected_cells(chosen, machine) | fixed_cells(config, found, machine),
-                    f"{machine}, by section and domain; AUC/pAUC [%]",
+                tables.to_text(
+                    tables.details(
+                        selected_cells(chosen, machine) | fixed_cells(config, found, machine),
+                        f"{machine}, by section and domain; AUC/pAUC [%]",
+                    )
                 )
                 for machine in machines
             ]
