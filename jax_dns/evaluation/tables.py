@@ -34,7 +34,8 @@ def to_text(table: Table, *, left: int = 1) -> str:
       table: of text.
       left: number of columns aligned to the left; the others are aligned to the right.
     """
-    text = _tabulate(table.head, table.rows, "plain", left)
+    # The head is a row like the others: tabulate would pad its columns.
+    text = _tabulate((), [table.head, *table.rows], "plain", left)
     lines = [line.rstrip() for line in text.splitlines()]
     return "\n".join([table.caption, *lines] if table.caption else lines)
 
@@ -184,5 +185,6 @@ def metrics_at(
 
 
 def _tabulate(head: Sequence[str], rows: Sequence, style: str, left: int = 1) -> str:
-    sides = ["left"] * left + ["right"] * (len(head) - left)
+    columns = len(head or rows[0])
+    sides = ["left"] * left + ["right"] * (columns - left)
     return tabulate(rows, list(head), tablefmt=style, disable_numparse=True, colalign=sides)
