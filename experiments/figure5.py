@@ -28,7 +28,7 @@ from paper.umap_panels import FORMATS, save_figure
 from tqdm import tqdm
 
 from jax_dns.errors import InputError
-from jax_dns.evaluation.tables import ALL, aligned, percent, to_csv, with_all_hmean
+from jax_dns.evaluation.tables import ALL, Table, percent, to_csv, to_text, with_all_hmean
 from jax_dns.files import write_text
 from jax_dns.pipeline.index import names
 from jax_dns.pipeline.smooth import TITLES, smoothing_groups
@@ -156,7 +156,7 @@ def table(values: dict[str, dict[str, np.ndarray]], shares: Sequence[float]) -> 
     for machine in next(iter(values.values())):
         for method, rows in values.items():
             lines.append([f"{machine}, {method}", *(percent(rows[machine][:, i]) for i in some)])
-    return aligned(lines)
+    return to_text(Table(lines[0], lines[1:]))
 
 
 def plot(values: dict[str, dict[str, np.ndarray]], shares: Sequence[float], title: str) -> Any:

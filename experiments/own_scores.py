@@ -28,7 +28,7 @@ from tqdm import tqdm
 from jax_dns import smooth_grid
 from jax_dns.errors import InputError
 from jax_dns.evaluation.metrics import auc, pauc
-from jax_dns.evaluation.tables import aligned, percent, to_csv
+from jax_dns.evaluation.tables import Table, percent, to_csv, to_text
 from jax_dns.files import read_npz, write_bytes, write_npz, write_text
 from jax_dns.inlier.gmm import fit_mixture, negative_log_likelihood
 from jax_dns.score_files.official import write_anomaly_scores
@@ -113,7 +113,7 @@ def table(rows: Sequence[tuple], scorer: str, *, column: int = 4) -> str:
     for k in sorted({row[3] for row in rows}):
         values = [[row[column] for row in rows if row[1] == p and row[3] == k] for p in products]
         lines.append([f"{k}{' (before)' if k == 1 else ''}", *map(percent, values)])
-    return aligned(lines)
+    return to_text(Table(lines[0], lines[1:]))
 
 
 def draw(path: Path, rows: Sequence[tuple]) -> None:

@@ -30,7 +30,7 @@ from paper.umap_panels import FORMATS, save_figure
 
 from jax_dns.errors import InputError
 from jax_dns.evaluation.metrics import harmonic_mean
-from jax_dns.evaluation.tables import aligned, percent, to_csv
+from jax_dns.evaluation.tables import Table, percent, to_csv, to_text
 from jax_dns.files import write_text
 from jax_dns.pipeline.workdir import read_config
 
@@ -173,7 +173,7 @@ def table(points: Sequence[Point]) -> str:
         for method in methods_of(points):
             cells = (percent(values_of(points, shift, method, column)) for shift in shifts)
             lines.append([method, *cells])
-        texts.append(aligned(lines))
+        texts.append(to_text(Table(lines[0], lines[1:])))
     return "\n\n".join(("", *texts))
 
 

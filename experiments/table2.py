@@ -17,14 +17,14 @@ from typing import NamedTuple
 
 from command_line import parser_of, run
 from ml_collections import ConfigDict
-from paper import bootstrap_table, comparison, formats, published
-from paper.comparison import Entries, Table
+from paper import bootstrap_table, comparison, published
+from paper.comparison import Entries
 from paper.manifest import find_manifest, read_manifest
 from paper.merge_runs import open_together
 from paper.readings import alternatives, rated
 
 from jax_dns.errors import InputError
-from jax_dns.evaluation.tables import ALL, to_csv
+from jax_dns.evaluation.tables import ALL, Table, to_csv, to_latex, to_markdown
 from jax_dns.files import write_text
 from jax_dns.pipeline.select import setting_rows
 from jax_dns.pipeline.smooth import READINGS, TITLES, RunResults
@@ -114,10 +114,10 @@ def main(arguments: list[str] | None = None) -> None:
         )
     ]
     out = options.out or options.workdir[0] / "table2"
-    markdown = "\n".join(map(formats.to_markdown, tables))
+    markdown = "\n".join(map(to_markdown, tables))
     write_text(out / "table2.md", markdown)
     write_text(out / "table2.csv", to_csv([comparison.CSV_HEAD, *rows]))
-    write_text(out / "table2.tex", "\n".join(map(formats.to_latex, tables)))
+    write_text(out / "table2.tex", "\n".join(map(to_latex, tables)))
     print(f"{markdown}\ntable2.md, table2.csv, table2.tex in {out}")
 
 
@@ -151,7 +151,7 @@ def main_tables(
     columns = columns_of(entries, machines)
     of_settings = [column for column in columns if column != ALL]
     chosen_on = ",".join(map(str, finished.config.data.dev_sections))
-    toycar = f"; {paper.TOYCAR_5}: {TOYCAR[reading]}" if published.TOYCAR_5 in columns else ""
+    toycar = f"; {published.TOYCAR_5}: {TOYCAR[reading]}" if published.TOYCAR_5 in columns else ""
     one = f"Settings (the paper's Table I), selected on sections {chosen_on}"
     two = "Results (the paper's Table II): harmonic mean of AUC and pAUC [%]"
     return [

@@ -10,7 +10,7 @@ from scipy.stats import hmean
 
 from jax_dns.data.clips import ANOMALY, NORMAL
 from jax_dns.errors import InputError
-from jax_dns.evaluation.metrics import aucs
+from jax_dns.evaluation.metrics import bulk_auc
 from jax_dns.pipeline.methods import DOMAINS
 from jax_dns.segments_file import Clips, Segments, clip_mean, clips_of
 
@@ -200,7 +200,7 @@ def _best(
             for domains in parts:
                 rows = rated & (clips.section == section) & np.isin(clips.domain, domains)
                 if len(np.unique(clips.label[rows])) == 2:
-                    found += aucs(clips.label[rows], values[:, rows])
+                    found += bulk_auc(clips.label[rows], values[:, rows])
         if not found:
             raise InputError("label: no section has labelled clips of both classes")
         rating = hmean(np.stack(found), axis=0)

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from paper import published
 
 from jax_dns.evaluation.bootstrap import interval
-from jax_dns.evaluation.tables import ALL, percent
+from jax_dns.evaluation.tables import ALL, Table, percent
 
 MINUS = "−"
 
@@ -32,14 +32,6 @@ class Entry(NamedTuple):
 
 
 Entries = Mapping[str, Mapping[str, Entry]]  # method -> column -> figure
-
-
-class Table(NamedTuple):
-    """A table of text with a caption."""
-
-    caption: str
-    head: list[str]
-    rows: list[list[str]]
 
 
 def differences(entries: Entries) -> dict[str, dict[str, Entry]]:
@@ -78,7 +70,7 @@ def table_one(
         for row, column, text in zip(rows, columns, here):
             theirs = published.setting(method, column)
             row += [text, setting_text(method, theirs)] if beside else [text]
-    return Table(caption, head, rows)
+    return Table(head, rows, caption)
 
 
 def setting_text(method: str, setting: published.Setting | None) -> str:
@@ -112,7 +104,7 @@ def table_two(
             rows.append(["", "paper", *(percent([] if v is None else [v]) for v in theirs)])
             gaps = [e.mean - v if e and v is not None else None for e, v in zip(here, theirs)]
             rows.append(["", "difference", *(points(gap) for gap in gaps)])
-    return Table(caption, ["Method", "", *columns], rows)
+    return Table(["Method", "", *columns], rows, caption)
 
 
 def table_readings(
@@ -138,7 +130,7 @@ def table_readings(
         theirs = [published.result(method, column, machines) for column in columns]
         texts = [percent([] if value is None else [value]) for value in theirs]
         rows.append(["the paper's" if number == 0 else "", method, *texts])
-    return Table(caption, ["Reading", "Method", *columns], rows)
+    return Table(["Reading", "Method", *columns], rows, caption)
 
 
 def machines_of(columns: Iterable[str]) -> list[str]:

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 from jax_dns.data.clips import ANOMALY, NORMAL
-from jax_dns.evaluation.metrics import POOLED, P
+from jax_dns.evaluation.metrics import POOLED, bulk_auc
 from jax_dns.segments_file import Clips
 
 LEVEL = 0.95
@@ -53,41 +53,6 @@ def draw_counts(
     return counts
 
 
-def resampled_auc(
-    label: Int[np.ndarray, " c"], score: Float[np.ndarray, " c"], counts: Int[np.ndarray, "b c"]
-) -> tuple[Float[np.ndarray, " b"], Float[np.ndarray, " b"]]:
-    """AUC and pAUC of each resample.
-
-    Args:
-      label: [c] 0 or 1.
-      score: [c] anomaly scores.
-      counts: [b, c] of each clip in each resample; both labels must occur in each.
-
-    Returns:
-      ([b], [b]) fractions of 1: what scikit-learn's `roc_auc_score` gives for the clips written out
-      as often as they count, without and with `max_fpr=0.1` (interpolated there, and standardised
-      by McClish's rule).
-    """
-    order = np.argsort(-score, kind="stable")
-    starts = np.flatnonzero(np.diff(score[order], prepend=np.inf))  # equal scores are one threshold
-
-    def rates(which: int) -> Float[np.ndarray, "b u"]:
-        """False or true positive rates at every threshold, from none to all."""
-        at = np.add.reduceat(counts[:, order] * (label[order] == which), starts, axis=1)
-        running = np.cumsum(at, axis=1)
-        return np.pad(running / running[:, -1:], ((0, 0), (1, 0)))
-
-    fpr, tpr = rates(NORMAL), rates(ANOMALY)
-    width, rise = np.diff(fpr), np.diff(tpr)
-    auc = (width * (tpr[:, :-1] + rise / 2)).sum(1)
-    inside = np.clip(P - fpr[:, :-1], 0, width)
-    with np.errstate(invalid="ignore"):
-        share = np.where(width > 0, inside / width, 0)
-    partial = (inside * (tpr[:, :-1] + share * rise / 2)).sum(1)
-    least = P**2 / 2
-    return auc, (1 + (partial - least) / (P - least)) / 2
-
-
 def resampled_summary(
     clips: Clips,
     scores: Float[np.ndarray, " c"],
@@ -117,7 +82,7 @@ def resampled_summary(
             if domain != POOLED:
                 rows &= clips.domain == domain
             if len(np.unique(clips.label[rows])) == 2:
-                both = resampled_auc(clips.label[rows], scores[rows], counts[:, rows])
+                both = bulk_auc(clips.label[rows], scores[None, rows], counts[:, rows])
                 values += both if partial else both[:1]
     if not values:
         return np.full(len(counts), np.nan)

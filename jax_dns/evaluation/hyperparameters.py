@@ -65,7 +65,7 @@ def select(
     rows = []
     for method in methods_of(results):
         settings = [result for result in results if result.method == method]
-        if not settings[0].parameter:
+        if settings[0].is_fixed:
             rows.append((settings[0], False))
             continue
         has_oracle = settings[0].oracle

@@ -13,7 +13,7 @@ from jax_dns.data.clips import ANOMALY, NORMAL
 from jax_dns.errors import InputError
 from jax_dns.segments_file import Clips
 
-P = 0.1  # pAUC's largest false-positive rate
+MAX_FPR = 0.1  # the largest false-positive rate that pAUC counts
 POOLED = "all"  # both domains together
 
 
@@ -27,97 +27,110 @@ class SectionMetrics(NamedTuple):
 
 
 def auc(label: Int[np.ndarray, " n"], score: Float[np.ndarray, " n"]) -> float:
-    """Area under the ROC curve of labels 0 and 1; both must occur."""
+    """Returns the area under the ROC curve; labels are 0 and 1, and both must occur."""
     return float(roc_auc_score(label, score))
 
 
 def pauc(label: Int[np.ndarray, " n"], score: Float[np.ndarray, " n"]) -> float:
-    """Partial AUC up to a false-positive rate of 0.1, standardised by McClish's rule."""
-    return float(roc_auc_score(label, score, max_fpr=P))
+    """Returns the AUC up to a false-positive rate of 0.1, standardised by McClish's rule."""
+    return float(roc_auc_score(label, score, max_fpr=MAX_FPR))
 
 
-def aucs(
-    label: Int[np.ndarray, " n"], scores: Float[np.ndarray, "s n"]
-) -> tuple[Float[np.ndarray, " s"], Float[np.ndarray, " s"]]:
-    """`auc` and `pauc` of many sets of scores of the same items, sorted and summed at once.
+def bulk_auc(
+    label: Int[np.ndarray, " n"],
+    scores: Float[np.ndarray, "#b n"],
+    counts: Int[np.ndarray, "#b n"] | None = None,
+) -> tuple[Float[np.ndarray, " b"], Float[np.ndarray, " b"]]:
+    """Computes `auc` and `pauc` for many sets of scores, or many resamples, at once.
 
-    Twelve Ks and two pools over 400 clips: 0.6 ms, where sklearn's two calls a set take 43 ms.
+    Twenty-four sets of scores of 400 clips take 0.6 ms; scikit-learn's two calls a set take 43 ms.
 
     Args:
-      label: [n] 0 and 1; both must occur.
-      scores: [s, n] one set of anomaly scores a row.
+      label: [n] 0 and 1.
+      scores: [b, n] one set of anomaly scores in each row, or [1, n].
+      counts: [b, n] or [1, n] how often each item occurs in each set; None: once.
 
     Returns:
-      AUC [s] and standardised partial AUC [s].
+      AUC [b] and standardised partial AUC [b], fractions of 1: those of scikit-learn's
+      `roc_auc_score` for the items repeated as often as `counts` says.
 
     Raises:
-      InputError: a class is missing.
+      InputError: `label` lacks a class.
     """
-    positives = int((label == 1).sum())
-    negatives = len(label) - positives
-    if not positives or not negatives:
-        raise InputError(f"label: {positives} of {len(label)} are anomalies, expected both classes")
+    n = len(label)
+    positives = int((label == ANOMALY).sum())
+    if positives in (0, n):
+        raise InputError(f"label: {positives} of {n} are anomalies, expected both classes")
     order = np.argsort(-scores, axis=1, kind="stable")
     ranked = np.take_along_axis(scores, order, axis=1)
-    hits = np.cumsum(label[order] == 1, axis=1)
-    # Equal scores share one step of the curve: before its end, they stand at its beginning.
-    ends = np.append(np.diff(ranked, axis=1) != 0, np.ones((len(scores), 1), bool), axis=1)
-    count = np.maximum.accumulate(np.where(ends, np.arange(1, len(label) + 1), 0), axis=1)
-    hits = np.take_along_axis(np.pad(hits, ((0, 0), (1, 0))), count, axis=1)
-    y = np.pad(hits / positives, ((0, 0), (1, 0)))
-    x = np.pad((count - hits) / negatives, ((0, 0), (1, 0)))
-    width, rise = np.diff(x, axis=1), np.diff(y, axis=1)
-    whole = (width * (y[:, :-1] + rise / 2)).sum(1)
-    part = np.clip(P - x[:, :-1], 0, width)  # of each step's width, what lies below P
+    positive = (label == ANOMALY)[order].astype(np.int64)
+    negative = 1 - positive
+    if counts is not None:
+        # The scores' order may be one for all resamples.
+        order = np.broadcast_to(order, (max(len(order), len(counts)), n))
+        weight = np.take_along_axis(np.broadcast_to(counts, order.shape), order, axis=1)
+        positive, negative = positive * weight, negative * weight
+    # Tied scores form one ROC step: until the last of them, repeat the previous point.
+    last = np.append(np.diff(ranked, axis=1) != 0, np.ones((len(scores), 1), bool), axis=1)
+    step = np.maximum.accumulate(np.where(last, np.arange(1, n + 1), 0), axis=1)
+    step = np.broadcast_to(np.pad(step, ((0, 0), (1, 0))), (len(positive), n + 1))
+
+    def rates(items: Int[np.ndarray, "b n"]) -> Float[np.ndarray, "b m"]:
+        """Cumulative share of the items at each point of the curve, from none to all."""
+        total = np.pad(np.cumsum(items, axis=1), ((0, 0), (1, 0)))
+        return np.take_along_axis(total, step, axis=1) / total[:, -1:]
+
+    tpr, fpr = rates(positive), rates(negative)
+    width, rise = np.diff(fpr, axis=1), np.diff(tpr, axis=1)
+    whole = (width * (tpr[:, :-1] + rise / 2)).sum(1)
+    inside = np.clip(MAX_FPR - fpr[:, :-1], 0, width)  # the part of each step below MAX_FPR
     slope = np.divide(rise, width, out=np.zeros_like(rise), where=width > 0)
-    partial = (part * (y[:, :-1] + slope * part / 2)).sum(1)
-    least = P**2 / 2  # McClish: chance is 0.5, perfection 1
-    return whole, (1 + (partial - least) / (P - least)) / 2
+    partial = (inside * (tpr[:, :-1] + slope * inside / 2)).sum(1)
+    chance = MAX_FPR**2 / 2  # McClish's rule maps it to 0.5, and the largest area to 1
+    return whole, (1 + (partial - chance) / (MAX_FPR - chance)) / 2
 
 
 def harmonic_mean(values: Iterable[float]) -> float:
-    """n / sum(1/x); 0 where a value is 0, NaN of nothing."""
+    """Returns n / sum(1/x): 0 if a value is 0, NaN for no values."""
     values = list(values)
     return float(hmean(values)) if values else math.nan
 
 
 def section_metrics(clips: Clips, scores: Float[np.ndarray, " c"]) -> list[SectionMetrics]:
-    """AUC and pAUC of every section, by domain and pooled.
+    """Computes AUC and pAUC of every section: of each domain, and of both domains pooled.
 
     Args:
-      clips: the clips scored.
-      scores: [c] anomaly scores.
+      clips: [c] clips of one machine type.
+      scores: [c] their anomaly scores.
 
     Returns:
-      A cell for each section and domain that holds labelled clips of both classes; the others,
-      whose AUC is undefined, are left out.
+      The metrics of each section and domain that has labelled clips of both classes.
     """
-    out = []
+    metrics = []
     for section in np.unique(clips.section):
         for domain in ("source", "target", POOLED):
             rows = (clips.section == section) & np.isin(clips.label, (NORMAL, ANOMALY))
             if domain != POOLED:
                 rows &= clips.domain == domain
-            label = clips.label[rows]
+            label, score = clips.label[rows], scores[rows]
             if NORMAL in label and ANOMALY in label:
-                score = scores[rows]
-                out.append(
-                    SectionMetrics(int(section), domain, auc(label, score), pauc(label, score))
-                )
-    return out
+                values = auc(label, score), pauc(label, score)
+                metrics.append(SectionMetrics(int(section), domain, *values))
+    return metrics
 
 
-def summary(found: Iterable[SectionMetrics], *, sections: Iterable[int], pooled: bool) -> float:
-    """Harmonic mean of AUC and pAUC over sections (and domains, unless pooled).
+def summary(metrics: Iterable[SectionMetrics], *, sections: Iterable[int], pooled: bool) -> float:
+    """Returns the harmonic mean of AUC and pAUC over sections (and domains, unless pooled).
 
     Args:
-      found: cells of one machine and method.
+      metrics: of one machine type and method.
       sections: those that count.
-      pooled: one AUC a section with both domains pooled (Table II's caption), or one a section and
-        domain (the official score).
+      pooled: whether to take one AUC for each section, with both domains pooled (the caption of
+        Table II), or one for each section and domain (the official score of DCASE 2021).
 
     Returns:
-      A fraction of 1; NaN where no cell counts.
+      A fraction of 1; NaN if there are no metrics to average.
     """
-    chosen = [c for c in found if c.section in set(sections) and (c.domain == POOLED) == pooled]
-    return harmonic_mean(value for c in chosen for value in (c.auc, c.pauc))
+    counted = set(sections)
+    chosen = [m for m in metrics if m.section in counted and (m.domain == POOLED) == pooled]
+    return harmonic_mean(value for m in chosen for value in (m.auc, m.pauc))

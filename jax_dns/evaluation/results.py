@@ -23,10 +23,15 @@ class MethodResult(NamedTuple):
     oracle: bool = False  # whether tables also show the best setting on the evaluation sections
 
     @property
+    def is_fixed(self) -> bool:
+        """Returns whether the method has nothing to choose: neither a parameter nor data."""
+        return not self.parameter and not self.data
+
+    @property
     def setting(self) -> str:
-        """Returns the setting as tables show it: "K=16 all", "GMM 2 all", "" without one."""
+        """Returns the setting as tables show it: "K=16 all", "GMM 2 all", "" for a fixed method."""
         if not self.parameter:
-            return ""
+            return self.data
         separator = "=" if len(self.parameter) == 1 else " "
         return f"{self.parameter}{separator}{self.value} {self.data}".strip()
 
@@ -38,4 +43,4 @@ def methods_of(results: Iterable[MethodResult]) -> list[str]:
 
 def baseline(results: Iterable[MethodResult]) -> MethodResult | None:
     """Returns the generative score: the first result with nothing to choose; None without one."""
-    return next((result for result in results if not result.parameter), None)
+    return next((result for result in results if result.is_fixed), None)

@@ -138,8 +138,8 @@ def _selected(
 ) -> dict[str, MethodResult]:
     """Returns each method in the setting once selected, or in the largest usable one below it."""
     selection = read_selection(folder, reading, strict=True)
-    columns = {r.method: r for r in results.results if not r.parameter}
-    for method in dict.fromkeys(r.method for r in results.results if r.parameter):
+    columns = {r.method: r for r in results.results if r.is_fixed}
+    for method in dict.fromkeys(r.method for r in results.results if not r.is_fixed):
         result = largest_usable(results, method, selection)
         if result:
             columns[method] = result
@@ -164,17 +164,19 @@ def _evaluate(config: ConfigDict, workdir: Path, folders: Folders, results: RunR
     for reading in READINGS:
         chosen = chosen_rows(config, results, reading)
         title = f"Harmonic mean of AUC and pAUC [%], sections {sections}, {TITLES[reading]}"
-        texts.append(tables.table_two(method_rows(chosen), title))
+        texts.append(tables.to_text(tables.table_two(method_rows(chosen), title)))
         settings = [[method, *row] for method, row in setting_rows(chosen).items()]
-        texts.append(tables.aligned([["Setting", *machines], *settings]))
+        texts.append(tables.to_text(tables.Table(["Setting", *machines], settings)))
         values[reading] = {
             m: {str(s): [_row_json(row) for row in chosen[s][m]] for s in seeds} for m in machines
         }
         if reading == "pooled" and (len(machines) == 1 or fixed):
             details = [
-                tables.details(
-                    selected_metrics(chosen, machine) | fixed_metrics(config, results, machine),
-                    f"{machine}, by section and domain; AUC/pAUC [%]",
+                tables.to_text(
+                    tables.details(
+                        selected_metrics(chosen, machine) | fixed_metrics(config, results, machine),
+                        f"{machine}, by section and domain; AUC/pAUC [%]",
+                    )
                 )
                 for machine in machines
             ]

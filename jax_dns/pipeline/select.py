@@ -57,7 +57,7 @@ def setting_rows(chosen: ChosenRows) -> dict[str, list[str]]:
     """Returns Table I: method -> each machine type's settings, those of all seeds once each."""
     first = next(iter(chosen.values()))
     every = [row for by_machine in chosen.values() for rows in by_machine.values() for row in rows]
-    labels = dict.fromkeys(row.label for row in every if row.result.parameter)
+    labels = dict.fromkeys(row.label for row in every if not row.result.is_fixed)
     texts: dict[str, list[str]] = {label: [] for label in labels}
     for label, line in texts.items():
         for machine in first:

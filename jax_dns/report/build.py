@@ -177,7 +177,7 @@ def _machine(
 
 def _tables(config: ConfigDict, chosen: ChosenRows, reading: str) -> list[Table]:
     """Table II and the settings selected."""
-    rows = _with_all(method_rows(chosen))
+    rows = tables.add_all_hmean(method_rows(chosen))
     sections = ", ".join(map(str, config.data.eval_sections))
     caption = f"Harmonic mean of AUC and pAUC [%], sections {sections}, {TITLES[reading]}"
     settings = [
@@ -190,7 +190,7 @@ def _tables(config: ConfigDict, chosen: ChosenRows, reading: str) -> list[Table]
 
 def _tiles(chosen: ChosenRows) -> list[page.Tile]:
     """All-hmean of each method, and how it compares with the autoencoder."""
-    rows = _with_all(method_rows(chosen))
+    rows = tables.add_all_hmean(method_rows(chosen))
     values = {name: row[tables.ALL] for name, row in rows.items() if tables.ALL in row}
     every = (row for machines in chosen.values() for rows in machines.values() for row in rows)
     first = baseline(row.result for row in every)
@@ -203,12 +203,3 @@ def _tiles(chosen: ChosenRows) -> list[page.Tile]:
             note = f"{sum(gaps) / len(gaps):+.2f} points against {before}".replace("-", "−")
         tiles.append(page.Tile(name, tables.percent(seeds), note))
     return tiles
-
-
-def _with_all(rows: dict[str, dict[str, list[float]]]) -> dict[str, dict[str, list[float]]]:
-    """Methods in the tables' order, with All-hmean where they have every machine type."""
-    machines = {machine for row in rows.values() for machine in row}
-    return {
-        name: tables.with_all_hmean(rows[name]) if len(rows[name]) == len(machines) else rows[name]
-        for name in rows
-    }

@@ -1,28 +1,27 @@
-"""Tables of percentages with the best value marked, for a page."""
+"""Tables of percentages for a page, with the best value of each column or row marked."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from jax_dns.evaluation.metrics import POOLED, SectionMetrics
 from jax_dns.evaluation.results import ORACLE_SUFFIX
-from jax_dns.evaluation.tables import percent
+from jax_dns.evaluation.tables import best, metrics_at, percent, places_of
 
 
 class Entry(NamedTuple):
-    """A field of a table."""
+    """A cell of a table."""
 
     text: str
     best: bool = False
 
 
 class Row(NamedTuple):
-    """A line of a table."""
+    """A row of a table."""
 
     name: str
     entries: Sequence[Entry]
     note: str = ""
-    oracle: bool = False
+    oracle: bool = False  # whether its setting was chosen on the sections that are reported
 
 
 class Table(NamedTuple):
@@ -36,59 +35,46 @@ class Table(NamedTuple):
 
 
 def by_machine(caption: str, rows: Mapping[str, Mapping[str, Sequence[float]]]) -> Table:
-    """Table II: a row a method, a column a machine type, the best of each column marked.
+    """Returns a row for each method and a column for each machine type, the best values marked.
 
     Args:
       caption: of the table.
-      rows: method -> machine type (or All-hmean) -> one value a seed, fractions of 1.
+      rows: method -> machine type (or All-hmean) -> one value for each seed, fractions of 1.
     """
-    machines = list(dict.fromkeys(machine for row in rows.values() for machine in row))
-    texts = {name: [percent(row.get(m, [])) for m in machines] for name, row in rows.items()}
-    competing = [not name.endswith(ORACLE_SUFFIX) for name in rows]
-    columns = [_marked(column, competing) for column in zip(*texts.values())]
-    lines = [
-        Row(name, list(line), oracle=name.endswith(ORACLE_SUFFIX))
-        for name, line in zip(rows, zip(*columns))
+    columns = list(dict.fromkeys(column for row in rows.values() for column in row))
+    marked = [
+        _marked({name: row.get(column, []) for name, row in rows.items()}) for column in columns
     ]
-    return Table(caption, ["Method", *machines], lines)
+    lines = [
+        Row(name, list(cells), oracle=name.endswith(ORACLE_SUFFIX))
+        for name, cells in zip(rows, zip(*marked))
+    ]
+    return Table(caption, ["Method", *columns], lines)
 
 
 def by_place(
     caption: str, rows: Mapping[str, Sequence[Sequence[SectionMetrics]]], notes: Mapping[int, str]
 ) -> Table:
-    """A row a section and domain, AUC and pAUC of each method, the best of each row marked.
+    """Returns a row for each section and domain, with AUC and pAUC of each method, the best marked.
 
     Args:
       caption: of the table.
-      rows: name of a method and setting -> the cells of each seed.
+      rows: method and setting -> for each seed the metrics by section and domain.
       notes: section -> what it is for.
     """
-    places = sorted(
-        {(c.section, c.domain) for seeds in rows.values() for found in seeds for c in found},
-        key=lambda place: (place[0], ("source", "target", POOLED).index(place[1])),
-    )
-    competing = [not name.endswith(ORACLE_SUFFIX) for name in rows]
     lines = []
-    for section, domain in places:
-        here = [
-            [c for found in seeds for c in found if (c.section, c.domain) == (section, domain)]
-            for seeds in rows.values()
-        ]
-        pairs = zip(
-            _marked([percent([c.auc for c in cells]) for cells in here], competing),
-            _marked([percent([c.pauc for c in cells]) for cells in here], competing),
-        )
+    for section, domain in places_of(rows.values()):
+        metrics = {name: metrics_at(seeds, (section, domain)) for name, seeds in rows.items()}
+        auc = _marked({name: [m.auc for m in found] for name, found in metrics.items()})
+        pauc = _marked({name: [m.pauc for m in found] for name, found in metrics.items()})
         name = f"{section:02d} {'pooled' if domain == POOLED else domain}"
-        lines.append(Row(name, [entry for pair in pairs for entry in pair], notes.get(section, "")))
+        cells = [cell for pair in zip(auc, pauc) for cell in pair]
+        lines.append(Row(name, cells, notes.get(section, "")))
     return Table(caption, ["Section, domain", *rows], lines, subhead=("AUC", "pAUC"))
 
 
-def _marked(texts: Sequence[str], competing: Sequence[bool]) -> list[Entry]:
-    """Marks the largest mean, as shown: values that read alike are alike."""
-    values = [
-        float(number[0]) if good and (number := re.match(r"[\d.]+", text)) else -1.0
-        for text, good in zip(texts, competing)
-    ]
-    best = max(values, default=-1.0)
-    alone = sum(competing) < 2  # nothing to be better than
-    return [Entry(text, value == best >= 0 and not alone) for text, value in zip(texts, values)]
+def _marked(figures: Mapping[str, Sequence[float]]) -> list[Entry]:
+    """Returns the cells of one figure, a method each; oracles aren't compared."""
+    compared = {n: f for n, f in figures.items() if not n.endswith(ORACLE_SUFFIX)}
+    marks = dict(zip(compared, best(list(compared.values()))))
+    return [Entry(percent(figure), marks.get(n, False)) for n, figure in figures.items()]

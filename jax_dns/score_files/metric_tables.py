@@ -8,10 +8,8 @@ import numpy as np
 from jax_dns.data.clips import ANOMALY, NORMAL, UNKNOWN
 from jax_dns.errors import InputError, first_three
 from jax_dns.evaluation.metrics import POOLED, SectionMetrics, harmonic_mean, section_metrics
-from jax_dns.evaluation.tables import percent
+from jax_dns.evaluation.tables import MISSING, Table, percent, to_text
 from jax_dns.segments_file import Segments, clips_of
-
-NUMBER = 18  # columns of a fraction in full
 
 
 class Rating(NamedTuple):
@@ -55,49 +53,41 @@ def rate(rows: Segments) -> list[Rating]:
 
 
 def rating_table(ratings: Mapping[str, Sequence[Rating]]) -> str:
-    """Every section and domain in full, as the evaluator prints them: fractions of 1."""
-    lines = [["machine", "section", "domain", "normal", "anomaly", "AUC", "pAUC"]]
-    for machine, rated in ratings.items():
-        for r in rated:
+    """Formats the metrics of every section and domain in full, as fractions of 1."""
+    rows = []
+    for machine, sections in ratings.items():
+        for r in sections:
             section = "-" if r.section == UNKNOWN else f"{r.section:02d}"
             if r.cell:
                 note = f"({r.unlabelled} more unlabelled)" if r.unlabelled else ""
-                values = [f"{r.cell.auc!r:<{NUMBER}}", f"{r.cell.pauc!r:<{NUMBER}}", note]
-            elif r.unlabelled == r.normal + r.anomaly + r.unlabelled:
-                values = [f"unlabelled ({r.unlabelled} clips)"]
+                values = [repr(r.cell.auc), repr(r.cell.pauc), note]
+            elif r.normal + r.anomaly == 0:
+                values = [MISSING, MISSING, f"unlabelled ({r.unlabelled} clips)"]
             else:
-                values = ["labels of one class only"]
-            counts = [str(r.normal), str(r.anomaly)]
-            lines.append([machine, section, r.domain, *counts, *values])
-    return _left_aligned(lines)
+                values = [MISSING, MISSING, "labels of one class only"]
+            rows.append([machine, section, r.domain, str(r.normal), str(r.anomaly), *values])
+    head = ["machine", "section", "domain", "normal", "anomaly", "AUC", "pAUC", ""]
+    return to_text(Table(head, rows), left=len(head))
 
 
 def means_table(ratings: Mapping[str, Sequence[Rating]], *, pooled: bool) -> str:
-    """Harmonic and arithmetic means over sections (and domains, unless pooled), in percent.
+    """Formats harmonic and arithmetic means over sections (and domains, unless pooled), in percent.
 
-    The last line is over all machine types, sections and domains. "Both" is the mean over AUC and
-    pAUC alike, as in the paper's Table II.
+    The last row is over all machine types, sections and domains. "Both" is the mean over AUC and
+    pAUC together, as in the paper's Table II.
     """
-    rows: dict[str, list[SectionMetrics]] = {}
-    for machine, rated in ratings.items():
-        found = [r.cell for r in rated if r.cell and (r.domain == POOLED) == pooled]
-        if found:
-            rows[machine] = found
-    if len(rows) > 1:
-        rows["all"] = [cell for found in rows.values() for cell in found]
-    lines = [["mean [%]", "harmonic: AUC", "pAUC", "both", "arithmetic: AUC", "pAUC"]]
-    for machine, found in rows.items():
-        auc, pauc = [c.auc for c in found], [c.pauc for c in found]
+    found: dict[str, list[SectionMetrics]] = {}
+    for machine, sections in ratings.items():
+        metrics = [r.cell for r in sections if r.cell and (r.domain == POOLED) == pooled]
+        if metrics:
+            found[machine] = metrics
+    if len(found) > 1:
+        found["all"] = [m for metrics in found.values() for m in metrics]
+    rows = []
+    for machine, metrics in found.items():
+        auc, pauc = [m.auc for m in metrics], [m.pauc for m in metrics]
         harmonic = [harmonic_mean(values) for values in (auc, pauc, auc + pauc)]
         values = [*harmonic, float(np.mean(auc)), float(np.mean(pauc))]
-        lines.append([machine, *(percent([value]) for value in values)])
-    return _left_aligned(lines) if rows else ""
-
-
-def _left_aligned(lines: Sequence[Sequence[str]]) -> str:
-    """Columns of one width; a line may end early."""
-    columns = range(max(map(len, lines)))
-    widths = [
-        max((len(line[i]) for line in lines if i < len(line) - 1), default=0) for i in columns
-    ]
-    return "\n".join("  ".join(x.ljust(w) for x, w in zip(line, widths)).rstrip() for line in lines)
+        rows.append([machine, *(percent([value]) for value in values)])
+    head = ["mean [%]", "harmonic: AUC", "pAUC", "both", "arithmetic: AUC", "pAUC"]
+    return to_text(Table(head, rows), left=len(head)) if rows else ""

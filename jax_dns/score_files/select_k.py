@@ -10,7 +10,7 @@ from jaxtyping import Float
 from jax_dns.data.clips import UNKNOWN
 from jax_dns.errors import InputError
 from jax_dns.evaluation.metrics import POOLED, section_metrics, summary
-from jax_dns.evaluation.tables import aligned, percent
+from jax_dns.evaluation.tables import Table, percent, to_text
 from jax_dns.segments_file import Clips
 
 READINGS = {True: "domains pooled", False: "each section and domain"}
@@ -83,29 +83,32 @@ def best_k(
 
 def k_table(chosen: Chosen, *, title: str, pooled: bool = True) -> str:
     """The figures over K, the chosen one marked."""
-    lines = [
-        ["K", _named(chosen.sections), *([_named(chosen.others)] if chosen.others else []), ""]
+    sets = [chosen.sections, chosen.others] if chosen.others else [chosen.sections]
+    rows = [
+        [
+            str(k),
+            *(percent([value]) for value in values[: len(sets)]),
+            "chosen" if k == chosen.k else "",
+        ]
+        for k, *values in chosen.rated
     ]
-    for k, *values in chosen.rated:
-        columns = [percent([value]) for value in values[: len(lines[0]) - 2]]
-        lines.append([str(k), *columns, "chosen" if k == chosen.k else ""])
-    heading = f"{title}: harmonic mean of AUC and pAUC [%] over K, {READINGS[pooled]}"
-    table = "\n".join(line.rstrip() for line in aligned(lines).splitlines())
-    return f"{heading}\n{table}"
+    caption = f"{title}: harmonic mean of AUC and pAUC [%] over K, {READINGS[pooled]}"
+    return to_text(Table(["K", *map(_named, sets), ""], rows, caption))
 
 
 def before_and_after(
     clips: Clips, before: Float[np.ndarray, " c"], after: Float[np.ndarray, " c"]
 ) -> str:
     """The harmonic mean of AUC and pAUC before and after smoothing; empty without labels."""
-    lines = [["harmonic mean of AUC and pAUC [%]", "before", "after"]]
+    rows = []
     found = [section_metrics(clips, scores) for scores in (before, after)]
     for pooled, reading in READINGS.items():
         sections = {c.section for c in found[0]}
         values = [summary(of, sections=sections, pooled=pooled) for of in found]
         if not math.isnan(values[0]):
-            lines.append([reading, *(percent([value]) for value in values)])
-    return aligned(lines) if len(lines) > 1 else ""
+            rows.append([reading, *(percent([value]) for value in values)])
+    head = ["harmonic mean of AUC and pAUC [%]", "before", "after"]
+    return to_text(Table(head, rows)) if rows else ""
 
 
 def _named(sections: Sequence[int]) -> str:

@@ -4,12 +4,13 @@ import csv
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 from sklearn.metrics import roc_auc_score
 
 from jax_dns.errors import InputError
-from jax_dns.evaluation.metrics import auc, aucs, harmonic_mean, pauc, section_metrics, summary
+from jax_dns.evaluation.metrics import auc, bulk_auc, harmonic_mean, pauc, section_metrics, summary
 from jax_dns.segments_file import Clips
 
 
@@ -105,12 +106,45 @@ def test_many_sets_at_once_equal_sklearn(seed, n, levels):
             0.5 - label,
         ]
     )
-    whole, part = aucs(label, scores)
+    whole, part = bulk_auc(label, scores)
     np.testing.assert_allclose(whole, [roc_auc_score(label, s) for s in scores], atol=1e-12)
     wanted = [roc_auc_score(label, s, max_fpr=0.1) for s in scores]
     np.testing.assert_allclose(part, wanted, atol=1e-12)
 
 
+def written_out(label, score, counts, **options):
+    """The oracle: each clip as often as it counts."""
+    return [roc_auc_score(np.repeat(label, c), np.repeat(score, c), **options) for c in counts]
+
+
+@pytest.mark.parametrize("values", [None, 40, 5, 1])  # None: no ties; 1: nothing but ties
+@pytest.mark.parametrize("n", [400, 45])
+def test_auc_and_pauc_are_sklearns_on_written_out_resamples(rng, values, n):
+    label = rng.permutation(np.arange(n) % 2)
+    score = rng.normal(size=n) + label
+    if values:
+        score = np.digitize(score, np.linspace(-2, 3, values)).astype(float)
+    counts = rng.multinomial(n, np.full(n, 1 / n), size=200)
+    auc, pauc = bulk_auc(label, score[None], counts)
+    np.testing.assert_allclose(auc, written_out(label, score, counts), rtol=0, atol=1e-12)
+    expected = written_out(label, score, counts, max_fpr=0.1)
+    np.testing.assert_allclose(pauc, expected, rtol=0, atol=1e-12)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    arrays.arrays(int, 25, elements=st.integers(0, 1)),
+    arrays.arrays(float, 25, elements=st.sampled_from([-1.0, 0.0, 0.1, 0.25, 1e9])),
+    arrays.arrays(int, (3, 25), elements=st.integers(0, 4)),
+)
+def test_any_labels_scores_and_counts(label, score, counts):
+    assume(all((c * label).sum() and (c * (1 - label)).sum() for c in counts))
+    auc, pauc = bulk_auc(label, score[None], counts)
+    np.testing.assert_allclose(auc, written_out(label, score, counts), rtol=0, atol=1e-12)
+    expected = written_out(label, score, counts, max_fpr=0.1)
+    np.testing.assert_allclose(pauc, expected, rtol=0, atol=1e-12)
+
+
 def test_many_sets_need_both_classes():
     with pytest.raises(InputError, match="label"):
-        aucs(np.zeros(3, np.int8), np.zeros((1, 3)))
+        bulk_auc(np.zeros(3, np.int8), np.zeros((1, 3)))

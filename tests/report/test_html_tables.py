@@ -8,7 +8,7 @@ def best(row):
     return [entry.text for entry in row.entries if entry.best]
 
 
-def test_the_best_of_a_column_as_shown_and_oracles_do_not_compete():
+def test_the_best_of_a_column_is_marked_and_oracles_are_not_compared():
     table = by_machine(
         "Table II",
         {

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from paper import comparison, published
-from paper.comparison import CSV_HEAD, Entry
+from paper.comparison import CSV_HEAD, Entry, differences, figure, points, table_two
 
 from jax_dns.evaluation.tables import ALL
 
@@ -42,7 +42,7 @@ def test_table_two_shows_the_papers_row_and_the_difference():
     kinds = [row[1] for row in table.rows[:4]]
     assert kinds == ["here", "95 %", "paper", "difference"]
     paper_row, gap = table.rows[2], table.rows[3]
-    assert paper_row[2] == f"{paper.TABLE_TWO['SerialOE']['fan']:.2f}"
+    assert paper_row[2] == f"{published.TABLE_TWO['SerialOE']['fan']:.2f}"
     assert gap[2] == comparison.points(0.7 - published.TABLE_TWO["SerialOE"]["fan"] / 100)
     assert {len(row) for row in table.rows} == {len(table.head)}
     alone = comparison.table_two(entries(), COLUMNS, caption="", beside=False)
@@ -84,3 +84,32 @@ def test_rows_of_csv():
     assert float(row["deviation"]) == pytest.approx(100 * np.std([0.69, 0.71], ddof=1), abs=1e-3)
     theirs = published.TABLE_TWO["AE"]["fan"]
     assert float(row["difference"]) == pytest.approx(70 - theirs, abs=1e-3)
+
+
+def entry(*values, draws=()):
+    return Entry(list(values), np.asarray([draws] * len(values), float).reshape(len(values), -1))
+
+
+def test_figures_and_signs():
+    assert figure(entry(0.5, 0.6)) == "55.00±7.07"
+    assert figure(entry(-0.5), signed=True) == "−50.00"
+    assert figure(entry(0.5), signed=True) == "+50.00"
+    assert figure(entry(0.0), signed=True) == figure(entry(-1e-9), signed=True) == "0.00"
+    assert points(None) == figure(None) == "-"
+
+
+def test_table_two_beside_the_paper_and_its_differences():
+    found = {
+        "AE": {"fan": entry(0.6, draws=(0.5, 0.7)), "uav": entry(0.9, draws=(0.9, 0.9))},
+        "Proposed": {"fan": entry(0.8, draws=(0.6, 0.9))},
+    }
+    table = table_two(found, ["fan", "uav", "All-hmean"], caption="", beside=True)
+    assert table.rows[:4] == [
+        ["AE", "here", "60.00", "90.00", "-"],
+        ["", "95 %", "[50.50, 69.50]", "[90.00, 90.00]", "-"],
+        ["", "paper", "57.11", "-", "-"],
+        ["", "difference", "+2.89", "-", "-"],
+    ]
+    ((name, row),) = differences(found).items()
+    assert name == "Proposed − AE" and list(row) == ["fan"]
+    assert row["fan"].draws.round(9).tolist() == [[0.1, 0.2]]
