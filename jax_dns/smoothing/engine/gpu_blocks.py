@@ -19,6 +19,7 @@ from jax_dns.smoothing.engine import gpu_compact
 from jax_dns.smoothing.engine.counting import padded_columns
 from jax_dns.smoothing.engine.kth_threshold import select
 from jax_dns.smoothing.engine.neighbor_means import bounds, sum_below
+from jax_dns.smoothing.validation import is_traced
 
 BLOCK_VALUES, BLOCK_ROWS = 3 * 2**27, 4096  # 1.5 GiB
 WHOLE_ROW = 4096  # columns up to which a row is selected from in registers
@@ -39,6 +40,12 @@ class GpuPlan(NamedTuple):
     queries: int  # padded to whole blocks
     sample: int  # columns that thresholds are estimated from; 0: rows are selected from whole
     slots: int
+
+
+def runs_on_gpu(*arrays: Array) -> bool:
+    """Returns whether arrays are known values of float32 on a GPU."""
+    known = all(x.dtype == jnp.float32 and not is_traced(x) for x in arrays)
+    return known and jax.default_backend() == "gpu"
 
 
 def make_plan(n: int, m: int, k: int, *, block_size: int | None = None) -> GpuPlan | None:

@@ -1,4 +1,4 @@
-"""The GPU's blocks against the double loop: in Pallas' interpreter, or on a GPU where there is one."""
+"""The GPU's blocks against the double loop; without a GPU, Pallas interprets the kernels."""
 
 import jax.numpy as jnp
 import numpy as np
