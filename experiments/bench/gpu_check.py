@@ -282,6 +282,107 @@ def block(options) -> None:
     )
 
 
+def tiles(options) -> None:
+    """Times the kernels that compare tiles of half precision, and tries their shapes."""
+    import jax
+    import jax.numpy as jnp
+
+    from jax_dns.smoothing.engine import gpu_blocks, gpu_compact, gpu_filter
+
+    interpret = jax.default_backend() != "gpu"
+    n, m, k = (2_048, 128, 12) if options.quick else (100_352, 4_096, 1_024)
+    repeats = 1 if options.quick else 10
+    _, features = clustered(n, options.d)
+    features -= features.mean(0)
+    x = jnp.asarray(features)
+    q, norms = -2 * x[:m], jnp.sum(x**2, axis=1)
+    words = 64 if options.quick else 512
+    padded = -(-n // (32 * words)) * 32 * words
+    x = jnp.pad(x, ((0, padded - n), (0, 0)))
+    norms = jnp.pad(norms, (0, padded - n), constant_values=jnp.inf)
+    plan = gpu_blocks.make_plan(n, m, k)
+    rank = jnp.int32(gpu_blocks.sample_rank(n, k, plan.sample))
+    sample = jax.lax.dot_general(
+        q, x[: plan.sample], (((1,), (1,)), ((), ())), jax.lax.Precision.HIGHEST
+    )
+    thresholds = gpu_compact.sample_thresholds(
+        sample, norms, rank, sample=plan.sample, interpret=interpret
+    )
+    preset = jax.lax.DotAlgorithmPreset
+    kinds = [("f16", jnp.float16, None, TILES), ("bf16", jnp.bfloat16, None, TILES[:1])]
+    if not interpret:
+        kinds += [
+            ("tf32", jnp.float32, preset.TF32_TF32_F32, TILES_32),
+            ("tf32x3", jnp.float32, preset.TF32_TF32_F32_X3, TILES_32),
+        ]
+    for kind, dtype, precision, shapes in kinds:
+        halves = q.astype(dtype), x.astype(dtype)
+        for rows, columns, warps, stages in shapes[:1] if options.quick else shapes:
+            name = f"filter_below {kind} {rows} x {columns}, {warps} warps, {stages} stages"
+            function = jax.jit(
+                lambda *a, how=dict(rows=rows, columns=columns, warps=warps, stages=stages), p=precision: (  # noqa: E501
+                    gpu_filter.filter_below(*a, **how, precision=p, interpret=interpret)
+                )
+            )
+            try:
+                ms = clock(function, *halves, norms, thresholds, repeats=repeats)
+                note("tiles", name, n, k, ms, tflops=round(2 * m * n * options.d / ms / 1e9, 1))
+            except Exception as error:
+                say(f"tiles {name}: {type(error).__name__}: {str(error)[:300]}")
+    half = q.astype(jnp.float16), x.astype(jnp.float16)
+    bits = gpu_filter.filter_below(*half, norms, thresholds, interpret=interpret)
+    for chunk, warps in [(64, 2)] if options.quick else [(512, 4), (256, 2), (256, 4), (512, 8)]:
+        name = f"columns_of_bits chunk {chunk} warps {warps}"
+        function = jax.jit(
+            lambda b, how=dict(chunk=chunk, warps=warps): gpu_filter.columns_of_bits(
+                b, slots=plan.slots, **how, interpret=interpret
+            )
+        )
+        try:
+            note("tiles", name, n, k, clock(function, bits, repeats=repeats))
+            columns, counts = function(bits)
+        except Exception as error:
+            say(f"tiles {name}: {type(error).__name__}: {str(error)[:300]}")
+    for chunk, warps, stages in (
+        [(32, 4, 1)]
+        if options.quick
+        else [(32, 4, 1), (64, 4, 1), (64, 8, 1), (16, 2, 1), (32, 2, 1), (64, 4, 2)]
+    ):
+        name = f"distances_at chunk {chunk} warps {warps} stages {stages}"
+        function = jax.jit(
+            lambda *a, how=dict(chunk=chunk, warps=warps, stages=stages): gpu_filter.distances_at(
+                *a, **how, interpret=interpret
+            )
+        )
+        try:
+            ms = clock(function, columns, counts, q, x, norms, repeats=repeats)
+            gb = float(jnp.sum(counts)) * 4 * options.d / 1e9
+            note("tiles", name, n, k, ms, gb_per_s=round(gb / ms * 1e3))
+            values = function(columns, counts, q, x, norms)
+        except Exception as error:
+            say(f"tiles {name}: {type(error).__name__}: {str(error)[:300]}")
+    counts, columns, values = map(np.asarray, (counts, columns, values))
+    exact_q, exact_x = np.asarray(q[:8], np.float64), np.asarray(x, np.float64)
+    exact = exact_q @ exact_x.T + (exact_x**2).sum(1)
+    exact[:, n:] = np.inf
+    for row in range(3):
+        held = columns[row, : counts[row]]
+        error = np.abs(values[row, : counts[row]] - exact[row, held]).max()
+        missed = np.setdiff1d(np.flatnonzero(exact[row] < float(thresholds[row])), held)
+        over = np.max(float(thresholds[row]) - exact[row, missed], initial=0)
+        more = np.max(exact[row, held] - float(thresholds[row]), initial=0)
+        say(
+            f"tiles row {row}: {counts[row]} held, worst distance error {error:.2g}, "
+            f"{len(missed)} missed by up to {over:.2g}, held above by up to {more:.2g}, "
+            f"largest norm {float(jnp.max(norms[:n])):.4g}"
+        )
+
+
+TILES = (
+    *((128, 128, 8, 2), (128, 128, 8, 3), (64, 128, 4, 2), (64, 128, 4, 3), (128, 64, 4, 3)),
+    *((128, 64, 8, 3), (128, 256, 8, 2), (256, 64, 8, 3), (256, 128, 8, 2), (64, 64, 4, 3)),
+)
+TILES_32 = ((128, 64, 8, 2), (64, 64, 4, 2), (128, 128, 8, 1), (64, 128, 4, 2), (128, 32, 4, 3))
 COMPACT_SHAPES = (
     *((1, 4, 4), (1, 8, 4), (1, 16, 4), (2, 4, 4), (2, 8, 4), (2, 16, 4), (4, 4, 4), (4, 8, 4)),
     *((1, 8, 2), (2, 8, 2), (2, 16, 2), (4, 16, 2), (1, 4, 8), (1, 8, 8), (2, 8, 8), (1, 32, 2)),
@@ -413,7 +514,7 @@ def overhead(options) -> None:
 STEPS = {
     f.__name__: (f, seconds)
     for f, seconds in (
-        *((versions, 60), (exactness, 80), (block, 100), (small, 30), (overhead, 15)),
+        *((versions, 60), (exactness, 80), (block, 100), (tiles, 60), (small, 30), (overhead, 15)),
         *((medium, 60), (large, 110)),
     )
 }
