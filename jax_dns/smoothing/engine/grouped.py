@@ -16,6 +16,7 @@ from jaxtyping import Array, Bool, Float, Int
 from jax_dns.smoothing.engine import halving as shortlist
 from jax_dns.smoothing.engine import pruning
 from jax_dns.smoothing.engine.counting import padded_columns
+from jax_dns.smoothing.engine.gpu_blocks import runs_on_gpu, smooth_on_gpu
 from jax_dns.smoothing.engine.neighbor_means import bounds, means
 from jax_dns.smoothing.engine.pruning import ChunkedCandidates, QueryBlock
 from jax_dns.smoothing.reference import to_metric_space
@@ -82,7 +83,22 @@ def smooth_by_selection(
         )
     features, query_features = _centred(problem.features, query_features, metric=metric)
     out = jnp.zeros((len(problem.ks), m), query_scores.dtype)
+    on_gpu = mask is None and runs_on_gpu(out, features, query_features, problem.scores)
     for meeting in meetings:
+        if on_gpu:
+            smoothed = smooth_on_gpu(
+                out,
+                problem.scores,
+                features,
+                query_scores,
+                query_features,
+                *meeting,
+                ks=problem.ks,
+                block_size=block_size,
+            )
+            if smoothed is not None:
+                out = smoothed
+                continue
         size = len(meeting.rows), len(meeting.queries)
         many = len(meetings) > 1
         columns = bucket(size[0]) if many else size[0]

@@ -1,0 +1,352 @@
+"""Pallas kernels that select within rows of distances on a GPU (Triton).
+
+A row of distances is |x|^2 - 2 q.x: a row of products and the items' squared norms, added as they
+are read. `sample_thresholds` estimates from the first columns a threshold that somewhat more than
+the K nearest pass; `compact_below` reads a row once and keeps the values below that threshold;
+`sums_of_kept` and `sums_of_row` hold the values of a row in registers, and find there by
+bisection where exactly K - 1 of them end.
+
+Every kernel has a program for each row, and every array in a kernel has a power of two elements,
+as Triton requires.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.experimental import pallas as pl
+from jax.experimental.pallas import triton as pl_triton
+from jaxtyping import Array, Bool, Float, Int
+
+COMPACT_ROWS, COMPACT_DEPTH, COMPACT_WARPS = 2, 8, 4  # of `compact_below`
+VALUES_PER_THREAD = 16  # of a row in registers
+SLACK = 32  # a sample's threshold has at most one in so many values more below it than its rank
+BY_VALUE = 16  # steps that divide the values' range, before steps that divide the floats' bits
+INFINITE = 0x7F800000  # `_bits` of infinity
+
+
+class Kept(NamedTuple):
+    """The values below each row's threshold, in the order of their columns."""
+
+    values: Float[Array, "m s"]  # undefined beyond `counts`
+    columns: Int[Array, "m s"]
+    counts: Int[Array, " m"]  # values below the threshold; above s: some are not held
+
+
+def sample_thresholds(
+    products: Float[Array, "m n"],
+    norms: Float[Array, " n"],
+    rank: Int[Array, ""],
+    *,
+    sample: int,
+    interpret: bool = False,
+) -> Float[Array, " m"]:
+    """Returns thresholds below which each row has `rank` or a few more of its first values.
+
+    Args:
+      products: [m, n] -2 q.x.
+      norms: [n] |x|^2, infinite in columns that hold no item.
+      rank: values of the sample that are to be below the threshold.
+      sample: columns read, a power of two; they must be a fair sample of all.
+      interpret: whether to run without a GPU, slowly.
+
+    Returns:
+      [m].
+    """
+
+    def kernel(rank_ref, norms_ref, products_ref, out_ref) -> None:
+        values = products_ref[pl.ds(0, sample)] + norms_ref[...]
+        available = _finite(values)
+        rank = jnp.minimum(rank_ref[0], available)
+        out_ref[0] = _floats(_bisect(_bits(values), rank, available, slack=rank // SLACK).high)
+
+    m, n = products.shape
+    return pl.pallas_call(
+        kernel,
+        out_shape=jax.ShapeDtypeStruct((m,), jnp.float32),
+        grid=(m,),
+        in_specs=[_shared(1), _shared(sample), _row(n)],
+        out_specs=_scalar(),
+        compiler_params=_for_registers(sample),
+        interpret=interpret,
+        name="sample_thresholds",
+    )(rank[None], norms[:sample], products)
+
+
+def compact_below(
+    products: Float[Array, "m n"],
+    norms: Float[Array, " n"],
+    thresholds: Float[Array, " m"],
+    *,
+    slots: int,
+    rows: int = COMPACT_ROWS,
+    depth: int = COMPACT_DEPTH,
+    warps: int = COMPACT_WARPS,
+    stages: int = 1,
+    interpret: bool = False,
+) -> Kept:
+    """Keeps each row's values below its threshold, and their columns.
+
+    A chunk of a row is [threads, depth]: a thread counts its own values, and positions need a
+    prefix sum over the threads alone.
+
+    Args:
+      products: [m, n] -2 q.x, n a multiple of depth * 32 * warps.
+      norms: [n] |x|^2, infinite in columns that hold no item.
+      thresholds: [m].
+      slots: values that are kept of a row at most.
+      rows: rows of a program, which share the norms read; m is a multiple of it.
+      depth: values of a chunk that each thread holds of a row.
+      warps: warps of a program.
+      stages: loads that the compiler may have in flight.
+      interpret: whether to run without a GPU, slowly.
+
+    Returns:
+      The values kept.
+    """
+    m, n = products.shape
+    threads = 32 * warps
+    chunk = depth * threads
+
+    def kernel(
+        step_ref, threshold_ref, norms_ref, products_ref, values_ref, columns_ref, out_ref
+    ) -> None:
+        thresholds = [threshold_ref[r] for r in range(rows)]
+        # The step is 1, which the compiler isn't to know: where it sees neighbouring columns it
+        # gives a thread four of them, and moves all values to other threads before they are stored.
+        lane = step_ref[0] * jnp.arange(threads, dtype=jnp.int32)
+        place = lane[:, None] + jnp.arange(depth, dtype=jnp.int32)[None, :] * threads
+
+        def one_chunk(i: Array, counts: tuple[Array, ...]) -> tuple[Array, ...]:
+            column = i * chunk + place
+            norm = norms_ref[column]
+            return tuple(keep(r, counts[r], column, norm) for r in range(rows))
+
+        def keep(r: int, count: Array, column: Array, norm: Array) -> Array:
+            value = products_ref[jnp.full_like(column, r), column] + norm
+            passes = value < thresholds[r]
+            ones = passes.astype(jnp.int32)
+            totals = jnp.sum(ones, axis=1, dtype=jnp.int32)
+            before = jnp.cumsum(totals) - totals + count
+            slot = jnp.cumsum(ones, axis=1) - ones + before[:, None]
+            fits = passes & (slot < slots)
+            slot = jnp.where(fits, slot, slots) if interpret else slot  # there a race otherwise
+            row = jnp.full_like(slot, r)
+            pl_triton.store(values_ref.at[row, slot], value, mask=fits)
+            pl_triton.store(columns_ref.at[row, slot], column, mask=fits)
+            return count + jnp.sum(totals, dtype=jnp.int32)
+
+        counts = jax.lax.fori_loop(0, n // chunk, one_chunk, (jnp.int32(0),) * rows)
+        for r in range(rows):
+            out_ref[r] = counts[r]
+
+    kept = pl.BlockSpec((rows, slots), lambda i: (i, 0))
+    scalars = pl.BlockSpec((rows,), lambda i: (i,))
+    return Kept(
+        *pl.pallas_call(
+            kernel,
+            out_shape=(
+                jax.ShapeDtypeStruct((m, slots), jnp.float32),
+                jax.ShapeDtypeStruct((m, slots), jnp.int32),
+                jax.ShapeDtypeStruct((m,), jnp.int32),
+            ),
+            grid=(m // rows,),
+            in_specs=[
+                *(_shared(1), scalars, _shared(n)),
+                pl.BlockSpec((rows, n), lambda i: (i, 0)),
+            ],
+            out_specs=(kept, kept, scalars),
+            compiler_params=pl_triton.CompilerParams(num_warps=warps, num_stages=stages),
+            interpret=interpret,
+            name="compact_below",
+        )(jnp.ones(1, jnp.int32), thresholds, norms, products)
+    )
+
+
+def sums_of_kept(
+    kept: Kept,
+    self_index: Int[Array, " m"],
+    scores: Float[Array, " n"],
+    ranks: Int[Array, " k"],
+    *,
+    interpret: bool = False,
+) -> Float[Array, "m k"]:
+    """Sums the scores of each row's `rank` smallest kept values, for each of `ranks`.
+
+    Equal values at the end share what is left of the rank.
+
+    Args:
+      kept: a power of two slots; rows that hold fewer than a rank, or had more than their slots,
+        give sums without a meaning.
+      self_index: [m] the column that is the query itself, or -1.
+      scores: [n].
+      ranks: [k].
+      interpret: whether to run without a GPU, slowly.
+
+    Returns:
+      [m, k].
+    """
+    m, slots = kept.values.shape
+
+    def kernel(
+        ranks_ref, self_ref, count_ref, scores_ref, values_ref, columns_ref, out_ref
+    ) -> None:
+        valid = jnp.arange(slots, dtype=jnp.int32) < count_ref[0]
+        column = jnp.where(valid, columns_ref[...], 0)
+        valid &= column != self_ref[0]
+        values = jnp.where(valid, values_ref[...], jnp.inf)
+        score = pl_triton.load(scores_ref.at[column], mask=valid, other=0.0)
+        _write_sums(values, score, ranks_ref, out_ref, len(ranks))
+
+    return pl.pallas_call(
+        kernel,
+        out_shape=jax.ShapeDtypeStruct((m, len(ranks)), jnp.float32),
+        grid=(m,),
+        in_specs=[
+            *(_shared(len(ranks)), _scalar(), _scalar(), _shared(len(scores))),
+            *(_row(slots), _row(slots)),
+        ],
+        out_specs=_row(len(ranks)),
+        compiler_params=_for_registers(slots),
+        interpret=interpret,
+        name="sums_of_kept",
+    )(ranks, self_index, kept.counts, scores, kept.values, kept.columns)
+
+
+def sums_of_row(
+    products: Float[Array, "m n"],
+    norms: Float[Array, " n"],
+    self_index: Int[Array, " m"],
+    scores: Float[Array, " n"],
+    ranks: Int[Array, " k"],
+    *,
+    interpret: bool = False,
+) -> Float[Array, "m k"]:
+    """Sums the scores of each row's `rank` smallest values, from rows that fit in registers.
+
+    Args:
+      products: [m, n] -2 q.x, n a power of two.
+      norms: [n] |x|^2, infinite in columns that hold no item.
+      self_index: [m] the column that is the query itself, or -1.
+      scores: [n].
+      ranks: [k], each at most the number of candidates.
+      interpret: whether to run without a GPU, slowly.
+
+    Returns:
+      [m, k].
+    """
+    m, n = products.shape
+
+    def kernel(ranks_ref, self_ref, norms_ref, scores_ref, products_ref, out_ref) -> None:
+        values = products_ref[...] + norms_ref[...]
+        valid = (values < jnp.inf) & (jnp.arange(n, dtype=jnp.int32) != self_ref[0])
+        values = jnp.where(valid, values, jnp.inf)
+        _write_sums(values, scores_ref[...], ranks_ref, out_ref, len(ranks))
+
+    return pl.pallas_call(
+        kernel,
+        out_shape=jax.ShapeDtypeStruct((m, len(ranks)), jnp.float32),
+        grid=(m,),
+        in_specs=[_shared(len(ranks)), _scalar(), _shared(n), _shared(n), _row(n)],
+        out_specs=_row(len(ranks)),
+        compiler_params=_for_registers(n),
+        interpret=interpret,
+        name="sums_of_row",
+    )(ranks, self_index, norms, scores, products)
+
+
+class _Bracket(NamedTuple):
+    """Thresholds of a row, as `_bits`: below_low <= rank <= below_high values lie below them."""
+
+    low: Int[Array, ""]
+    high: Int[Array, ""]
+    below_low: Int[Array, ""]
+    below_high: Int[Array, ""]
+
+
+def _write_sums(values, scores, ranks_ref, out_ref, number: int) -> None:
+    bits, count = _bits(values), _finite(values)
+    for k in range(number):
+        rank = ranks_ref[k]
+        low, high, below_low, below_high = _bisect(bits, rank, count)
+        tied = jnp.maximum(below_high - below_low, 1).astype(jnp.float32)
+        share = (rank - below_low).astype(jnp.float32) / tied
+        weight = jnp.where(bits < low, 1.0, jnp.where(bits < high, share, 0.0))
+        out_ref[k] = jnp.sum(weight * scores)
+
+
+def _bisect(
+    bits: Int[Array, " n"],
+    rank: Int[Array, ""],
+    count: Int[Array, ""],
+    *,
+    slack: Int[Array, ""] | int = 0,
+) -> _Bracket:
+    """Finds where `rank` of the `count` finite values end, by their `_bits`: floats near zero are
+    equal to some instructions.
+
+    Returns:
+      A bracket of which one threshold has `rank` values below it (the upper one: at most `slack`
+      more), or with no float between its thresholds.
+    """
+    least = jnp.min(bits)
+    most = jnp.max(jnp.where(bits < INFINITE, bits, least))
+    start = _Bracket(least, most + 1, jnp.int32(0), count)
+
+    def is_open(state: tuple[Array, _Bracket]) -> Bool[Array, ""]:
+        _, b = state
+        return (b.below_low < rank) & (rank + slack < b.below_high) & (b.high - 1 > b.low)
+
+    def step(state: tuple[Array, _Bracket]) -> tuple[Array, _Bracket]:
+        i, (low, high, below_low, below_high) = state
+        least, most = _floats(low), _floats(high)
+        part = (rank - below_low).astype(jnp.float32) / (below_high - below_low).astype(jnp.float32)
+        by_value = _bits(least + (most - least) * jnp.where((i & 1) == 0, part, 0.5))
+        by_bits = (low & high) + ((low ^ high) >> 1)  # the mean, without overflow
+        pivot = jnp.where(i < BY_VALUE, by_value, by_bits)
+        pivot = jnp.minimum(jnp.maximum(pivot, low + 1), high - 1)
+        below = jnp.sum((bits < pivot).astype(jnp.int32), dtype=jnp.int32)
+        lower = below <= rank
+        return i + 1, _Bracket(
+            jnp.where(lower, pivot, low),
+            jnp.where(lower, high, pivot),
+            jnp.where(lower, below, below_low),
+            jnp.where(lower, below_high, below),
+        )
+
+    return jax.lax.while_loop(is_open, step, (jnp.int32(0), start))[1]
+
+
+def _finite(values: Float[Array, " n"]) -> Int[Array, ""]:
+    return jnp.sum((values < jnp.inf).astype(jnp.int32), dtype=jnp.int32)
+
+
+def _bits(x: Float[Array, "..."]) -> Int[Array, "..."]:
+    """Integers in the same order as the floats."""
+    bits = jax.lax.bitcast_convert_type(x, jnp.int32)
+    return jnp.where(bits < 0, bits ^ 0x7FFFFFFF, bits)
+
+
+def _floats(bits: Int[Array, ""]) -> Float[Array, ""]:
+    """Undoes `_bits`."""
+    return jax.lax.bitcast_convert_type(jnp.where(bits < 0, bits ^ 0x7FFFFFFF, bits), jnp.float32)
+
+
+def _scalar() -> pl.BlockSpec:
+    """One element for each row."""
+    return pl.BlockSpec((1,), lambda i: (i,))
+
+
+def _row(size: int) -> pl.BlockSpec:
+    """One row of an array [m, size]."""
+    return pl.BlockSpec((None, size), lambda i: (i, 0))
+
+
+def _shared(size: int) -> pl.BlockSpec:
+    """The same elements for all rows."""
+    return pl.BlockSpec((size,), lambda i: (0,))
+
+
+def _for_registers(size: int) -> pl_triton.CompilerParams:
+    warps = min(max(size // (32 * VALUES_PER_THREAD), 1), 16)
+    return pl_triton.CompilerParams(num_warps=warps, num_stages=1)
