@@ -4,7 +4,7 @@ import importlib.metadata
 import json
 import platform
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 from ml_collections import ConfigDict
@@ -77,6 +77,14 @@ def write_provenance(config: ConfigDict, workdir: Path, command: str) -> None:
     if command:
         versions["command"] = command
     write_json(workdir / "versions.json", versions)
+
+
+def read_provenance(workdir: Path) -> dict[str, Any]:
+    """Reads what `write_provenance` wrote of versions, device and command; {} without it."""
+    try:
+        return dict(json.loads((workdir / "versions.json").read_text()))
+    except (OSError, ValueError, TypeError):
+        return {}
 
 
 def open_run(workdir: Path) -> CompletedRun:

@@ -22,7 +22,7 @@ from jax_dns.pipeline.select import (
     selected_metrics,
     setting_rows,
 )
-from jax_dns.pipeline.workdir import open_run, read_config
+from jax_dns.pipeline.workdir import open_run, read_config, read_provenance
 from jax_dns.report import page, pictures
 from jax_dns.report.excerpts import displayed_range, excerpts, is_small
 from jax_dns.report.facts import NOTES, changed_fields, facts, mel_ticks
@@ -115,7 +115,7 @@ def write_report(
     report = page.Report(
         title=", ".join(machines) if len(machines) < 4 else f"{len(machines)} machine types",
         facts=facts(config, workdir, list(found), list(machines)),
-        command=read_stamp(workdir, "versions").get("command", ""),
+        command=str(read_provenance(workdir).get("command", "")),
         tiles=_tiles(chosen["pooled"]) if labelled else [],
         tables=[
             table

@@ -8,7 +8,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from jax_dns import config as defaults
-from jax_dns.fingerprints import read_stamp
+from jax_dns.pipeline.workdir import read_provenance
 
 TICKS = (500, 1000, 2000, 4000, 8000, 16_000)  # Hz
 NOTES = (
@@ -60,7 +60,7 @@ def facts(
     config: ConfigDict, workdir: Path, seeds: Sequence[int], machines: Sequence[str]
 ) -> list[tuple[str, str]]:
     """Name and value of what a reader asks first; what isn't known is left out."""
-    versions = read_stamp(workdir, "versions")
+    versions = read_provenance(workdir)
     packages = ("jax-dns", "jax", "flax", "optax", "scikit-learn", "python")
     found = [
         ("Workdir", workdir.name),

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from jax_dns.errors import InputError
+from jax_dns.files import temporary_path
 from jax_dns.pipeline.lock import workdir_lock
 
 HOLDER = """
@@ -52,7 +53,7 @@ def test_a_killed_owner_holds_nothing(tmp_path):
     ):
         pytest.fail("two at once")
     (tmp_path / "deep").mkdir()
-    (tmp_path / f"deep/.segments.npz-{process.pid}.partial").write_bytes(b"half")
+    temporary_path(tmp_path / "deep/segments.npz").write_bytes(b"half")
     (tmp_path / "deep/archive.zip.partial").write_bytes(b"a download's, which goes on")
     process.send_signal(signal.SIGKILL)
     process.wait()

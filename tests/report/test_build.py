@@ -16,9 +16,9 @@ import soundfile
 from pipeline import report_workdirs
 
 from jax_dns import cli
-from jax_dns.pipeline import evaluate
 from jax_dns.pipeline.workdir import open_run
 from jax_dns.report import build, page
+from jax_dns.report.build import add_report
 
 pytest.importorskip("matplotlib", reason="extra viz")
 pytest.importorskip("jinja2", reason="extra viz")
@@ -86,7 +86,11 @@ def test_tables_are_those_of_results_json(finished, whole):
     for reading in readings.values():
         for method in ("AE", "Proposed", "Proposed (Oracle)"):
             values = [
-                next(100 * row["value"] for row in reading[machine]["0"] if row["method"] == method)
+                next(
+                    100 * row["evaluation"]
+                    for row in reading[machine]["0"]
+                    if row["method"] == method
+                )
                 for machine in (report_workdirs.MACHINE, "fan")
             ]
             hmean = 2 / (1 / values[0] + 1 / values[1])
@@ -193,7 +197,7 @@ def test_several_seeds(tmp_path, capsys):
     found, _ = make(workdir, capsys)
     readings = json.loads((workdir / "results.json").read_text())["readings"]
     values = [
-        100 * next(r["value"] for r in rows if r["method"] == "AE")
+        100 * next(r["evaluation"] for r in rows if r["method"] == "AE")
         for rows in readings["pooled"]["fan"].values()
     ]
     assert f"{np.mean(values):.2f}±{np.std(values, ddof=1):.2f}" in found.text
@@ -211,7 +215,7 @@ def test_labels_may_be_lacking(tmp_path, capsys, monkeypatch):
     found, out = make(workdir, capsys)
     assert "0 clips" in out and any("no tables" in text for text in found.text)
     (workdir / "fan/selection.json").write_text(
-        json.dumps({"format_version": 1, "pooled": {"Proposed": {"size": 4, "data": "all"}}})
+        json.dumps({"format_version": 1, "pooled": {"Proposed": {"value": 4, "data": "all"}}})
     )
     found, out = make(workdir, capsys)
     assert "10 clips" in out and any("K=4 all, selected earlier" in text for text in found.text)
@@ -220,30 +224,29 @@ def test_labels_may_be_lacking(tmp_path, capsys, monkeypatch):
 
 def test_a_run_ends_with_its_report_and_survives_without(finished, tmp_path, monkeypatch, capsys):
     workdir = shutil.copytree(finished, tmp_path / "work")
-    config, folders, _ = open_run(workdir)
+    config, _, _ = open_run(workdir)
     config.evaluation.figures = False
-    stages = ("smooth", "select", "evaluate")
-    (workdir / "report.html").unlink()
-    evaluate.report(config, workdir, folders, stages)
-    assert (workdir / "report.html").stat().st_size > 100_000
-    assert "report.html" in (workdir / "results.txt").read_text().splitlines()[-1]
+    (workdir / "report.html").unlink(missing_ok=True)
+    assert str(workdir / "report.html") in add_report(workdir)
+    written = (workdir / "report.html").stat()
+    assert written.st_size > 100_000
+    add_report(workdir)  # nothing has changed
+    assert (workdir / "report.html").stat().st_mtime_ns == written.st_mtime_ns
+    (workdir / "report.html").write_text("damaged")
     monkeypatch.setattr(page, "missing_packages", lambda: ["jinja2"])
-    evaluate.report(config, workdir, folders, stages)
-    said = (workdir / "results.txt").read_text()
-    assert "Left out, for lack of jinja2" in said and "All-hmean" in said
+    assert "Left out, for lack of jinja2" in add_report(workdir)
     assert not (workdir / "report.html").exists()  # it would be of other results
     assert cli.main(["report", "--workdir", str(workdir)]) == 1
     assert "lacks jinja2" in capsys.readouterr().err
     monkeypatch.undo()
-    (workdir / "report.html").mkdir()  # can't be written over
-    (workdir / "report.html/x").touch()
-    monkeypatch.setattr(evaluate, "REPORT", "none.html")
-    evaluate.report(config, workdir, folders, stages)
-    said = (workdir / "results.txt").read_text()
-    assert "Left out: report.html" in said and "All-hmean" in said
-    config.evaluation.report = False
-    evaluate.report(config, workdir, folders, stages)
-    assert "report.html" not in (workdir / "results.txt").read_text()
+    monkeypatch.setattr(build, "REPORT", "fan")  # a folder, which can't be written over
+    monkeypatch.setattr("pathlib.Path.unlink", lambda *_, **__: None)
+    assert "Left out: fan" in add_report(workdir)
+    monkeypatch.undo()
+    with config.unlocked():
+        config.evaluation.report = False
+    (workdir / "config.json").write_text(config.to_json())
+    assert add_report(workdir) == ""
 
 
 def test_a_wheel_holds_what_the_page_is_made_of():
