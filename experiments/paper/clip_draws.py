@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from jax_dns.pipeline.methods import DOMAINS
 from jaxtyping import Bool, Float, Int
 from paper.neighbor_order import neighbour_order, smooth_subset
 from scipy.stats import hmean
@@ -11,7 +12,6 @@ from scipy.stats import hmean
 from jax_dns.data.clips import ANOMALY, NORMAL
 from jax_dns.errors import InputError
 from jax_dns.evaluation.metrics import bulk_auc
-from jax_dns.pipeline.methods import DOMAINS
 from jax_dns.segments_file import Clips, Segments, clip_mean, clips_of
 
 READINGS = {"pooled": (("source", "target"),), "by_domain": (("source",), ("target",))}

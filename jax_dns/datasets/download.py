@@ -6,11 +6,12 @@ is used if its checksum is right. `dcase_records` lists what to fetch and what i
 
 import contextlib
 import functools
-import os
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
+
+import filelock
 
 from jax_dns.datasets.dcase_records import DATASETS, Item, Part, find_items, refresh
 from jax_dns.datasets.fetch_and_unpack import check_room, fetch_and_unpack
@@ -118,28 +119,20 @@ def _summarise(root: Path, part: Part, before: list[Item]) -> DownloadSummary:
 
 @contextlib.contextmanager
 def _download_lock(root: Path) -> Iterator[None]:
-    """Makes the folder and keeps a second call out of it, where the system has such locks.
+    """Makes the folder and keeps a second call out of it.
 
     Raises:
       InputError: another call is at work there, or the folder can't be written.
     """
-    path = root / ".download" / "lock"
+    lock = filelock.FileLock(root / ".download" / "lock", timeout=0)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # O_NOFOLLOW: a link of this name must not have its target changed.
-        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        (root / ".download").mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except filelock.Timeout as error:
+        raise InputError(f"{root}: another download is at work there") from error
     except OSError as error:
         raise InputError(f"{root}: can't be written ({error.strerror})") from error
     try:
-        import fcntl
-
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(lock)
-        raise InputError(f"{root}: another download is at work there") from error
-    except (ImportError, OSError):
-        pass
-    try:
         yield
     finally:
-        os.close(lock)
+        lock.release()

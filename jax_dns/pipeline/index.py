@@ -6,7 +6,8 @@ from typing import NamedTuple
 from ml_collections import ConfigDict
 
 from jax_dns.data.audio_cache import AudioStore, Format, open_store, standardise_together
-from jax_dns.data.clips import Clip, index_clips
+from jax_dns.data.clips import Clip
+from jax_dns.data.layouts import index_clips
 from jax_dns.data.sampler import split_clips
 from jax_dns.errors import InputError
 from jax_dns.training.trainers import TrainingClips

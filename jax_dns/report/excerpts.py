@@ -12,8 +12,8 @@ from ml_collections import ConfigDict
 
 from jax_dns import features
 from jax_dns.config import DEFAULTS
-from jax_dns.data.clips import index_clips
 from jax_dns.data.decode import Format, decode
+from jax_dns.data.layouts import index_clips
 from jax_dns.errors import InputError
 from jax_dns.pipeline.method_results import MachineResults
 from jax_dns.report.encode_audio import encode

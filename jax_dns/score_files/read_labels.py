@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from jax_dns.data.clips import UNKNOWN, read_ground_truth
+from jax_dns.data.clips import UNKNOWN
+from jax_dns.data.ground_truth import read_ground_truth
 from jax_dns.errors import InputError
 from jax_dns.files import read_csv
 from jax_dns.score_files.read_scores import FILE_NAME, place_of, read_values

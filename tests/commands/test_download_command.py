@@ -11,7 +11,7 @@ import pytest
 from zenodo_server.server import Faults, serve
 
 from jax_dns import cli
-from jax_dns.data.clips import index_clips
+from jax_dns.data.layouts import index_clips
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "NO_PROXY": "127.0.0.1"}
 FAN, PUMP = "dev_data_fan.zip", "dev_data_pump.zip"

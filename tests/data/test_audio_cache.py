@@ -7,8 +7,9 @@ from conftest import write_clip
 
 from jax_dns.data import audio_cache
 from jax_dns.data.audio_cache import open_store, standardise_together
-from jax_dns.data.clips import Clip, index_clips
+from jax_dns.data.clips import Clip
 from jax_dns.data.decode import decode
+from jax_dns.data.layouts import index_clips
 from jax_dns.errors import InputError
 
 

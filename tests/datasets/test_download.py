@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from jax_dns.data.clips import index_clips
+from jax_dns.data.layouts import index_clips
 from jax_dns.datasets.dcase_records import DATASETS
 from jax_dns.datasets.download import download
 from jax_dns.errors import InputError, UsageError

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from jax_dns import smooth
-from jax_dns.data.clips import index_clips
+from jax_dns.data.layouts import index_clips
 from jax_dns.errors import InputError
 from jax_dns.evaluation.metrics import section_metrics, summary
 from jax_dns.pipeline import embed as embedding

@@ -11,7 +11,7 @@ from soak.fuzzing import call, good_root, time_limit
 from soak.sounds import EITHER, good, odd
 
 from jax_dns.data.audio_cache import open_store
-from jax_dns.data.clips import index_clips
+from jax_dns.data.layouts import index_clips
 from jax_dns.errors import InputError
 
 NAME = "section_00_source_train_normal_0001{}.wav"

@@ -7,7 +7,7 @@ from soak.fuzzing import CONFIG, call, command, good_root, time_limit
 from soak.sounds import wav
 
 from jax_dns import config as fields
-from jax_dns.data.clips import index_clips
+from jax_dns.data.layouts import index_clips
 
 CLIPS = [f"section_03_source_test_{i:04d}.wav" for i in range(6)]
 FILE = "ground_truth_fan_section_03_source_test.csv"
