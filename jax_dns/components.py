@@ -19,6 +19,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from jax_dns.config import COMMON_FIELDS, DEFAULTS, new_name
+from jax_dns.data import layouts
 from jax_dns.discriminative.serial_oe import serial_oe
 from jax_dns.errors import InputError
 from jax_dns.files import bytes_digest, file_digest
@@ -40,6 +41,7 @@ GENERATIVE: dict[str, Factory] = {"autoencoder": autoencoder}
 DISCRIMINATIVE: dict[str, Factory] = {"serial_oe": serial_oe}
 INLIER: dict[str, Factory] = {"gmm": gmm}
 SMOOTHING: dict[str, Factory] = {"uniform": uniform}
+LAYOUTS = layouts.LAYOUTS
 COMPONENTS: dict[str, dict[str, Factory]] = {
     "generative": GENERATIVE,
     "discriminative": DISCRIMINATIVE,
@@ -79,6 +81,12 @@ def resolve(name: str, known: Mapping[str, Any], field: str) -> Any:
         return getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError, ValueError) as error:
         raise InputError(f"{field}: {name!r} can't be imported ({error})") from error
+
+
+def layout_of(config: ConfigDict) -> str | Callable:
+    """Returns the layout that a config names: "auto", or its function."""
+    name = config.data.layout
+    return name if name == "auto" else resolve(name, LAYOUTS, "data.layout")
 
 
 def use_factories(config: ConfigDict, factories: Mapping[str, Factory]) -> ConfigDict:

@@ -51,6 +51,11 @@ def data() -> ConfigDict:
     """Returns the fields of the recordings: where they are, which to use, and their format."""
     c = ConfigDict()
     c.root = ""  # folder of recordings
+    c.layout = "auto"  # or a name in components.LAYOUTS, or "package.module:function"
+    c.normal = ("normal",)  # layout "folders": names of the folders of normal recordings
+    c.anomaly = ("anomaly", "abnormal")  # layout "folders": and of anomalous ones
+    c.test_fraction = 0.3  # layout "folders": of the normal clips, where no split is given
+    c.layout_seed = 0  # layouts "folders" and "mimii": chooses the normal test clips
     c.ground_truth = ""  # folder of ground_truth_*.csv; empty: searched for under root
     c.machines = ""  # machine types to run; empty: all that have test clips
     c.outliers = ""  # machine types that give outlier clips; empty: all others with training clips

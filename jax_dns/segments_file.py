@@ -1,15 +1,19 @@
-"""segments.npz: what stands between training and everything after.
+"""segments.npz: scores and features of one machine type, the file between training and the rest.
 
-One row a segment. Anyone's system can write one; selection, smoothing, tables and figures read
+One row for each segment. Any system can write one: selection, smoothing, tables and figures read
 nothing else.
 
-    clip str, unique per machine     segment int32 (default 0)     section int32
-    domain "source" or "target"      split "train", "valid" or "test" (default "test")
-    label int8: 0 normal, 1 anomaly, -1 unknown
-    score float32, a_G, higher = more anomalous; NaN allowed off-test
-    feature float32 [n, d]           format_version int
+    clip             str, unique within the machine type
+    segment          int32; default 0
+    section          int32, 0 or more
+    domain           "source" or "target"
+    split            "train", "valid" or "test"; default "test", and at least one row is "test"
+    label            int8: 0 normal, 1 anomaly, -1 unknown
+    score            float32, a_G: higher is more anomalous; may be NaN outside "test"
+    feature          float32 [n, d], f_D
+    format_version   int
 
-Extra arrays of n rows are kept.
+All segments of a clip have one section, domain, split and label. Extra arrays of n rows are kept.
 """
 
 from pathlib import Path
@@ -23,10 +27,11 @@ from jax_dns.files import read_npz, write_npz
 
 FORMAT_VERSION = 1
 REQUIRED = ("clip", "section", "domain", "label", "score", "feature", "format_version")
+OF_CLIP = ("section", "domain", "split", "label")  # the same for all segments of a clip
 
 
 class Segments(NamedTuple):
-    """All segments of one machine type, a row each."""
+    """Segments of one machine type, one row each."""
 
     clip: Shaped[np.ndarray, " n"]
     segment: Int[np.ndarray, " n"]
@@ -38,12 +43,12 @@ class Segments(NamedTuple):
     feature: Float[np.ndarray, "n d"]
 
     def where(self, rows: Shaped[np.ndarray, " ..."]) -> "Segments":
-        """The chosen rows: a mask or row numbers."""
+        """Returns some rows, chosen by a mask or by row numbers."""
         return Segments(*(column[rows] for column in self))
 
 
 class Clips(NamedTuple):
-    """Segments brought together by clip, in the order of the clips' first segments."""
+    """The clips that segments come from, in the order of their first segments."""
 
     name: Shaped[np.ndarray, " c"]
     section: Int[np.ndarray, " c"]
@@ -53,7 +58,7 @@ class Clips(NamedTuple):
 
 
 def clips_of(segments: Segments) -> Clips:
-    """The clips that the segments come from."""
+    """Returns the clips that the segments come from."""
     names, first, inverse = np.unique(segments.clip, return_index=True, return_inverse=True)
     order = np.argsort(first, kind="stable")
     rank = np.empty(len(names), np.int64)
@@ -69,7 +74,7 @@ def clips_of(segments: Segments) -> Clips:
 
 
 def clip_mean(clips: Clips, values: Float[np.ndarray, "n *d"]) -> Float[np.ndarray, "c *d"]:
-    """Averages over each clip's segments, in float64."""
+    """Returns the mean over each clip's segments, computed in float64."""
     n = len(clips.name)
     counts = np.bincount(clips.row, minlength=n)
     if values.ndim == 1:
@@ -80,22 +85,22 @@ def clip_mean(clips: Clips, values: Float[np.ndarray, "n *d"]) -> Float[np.ndarr
 
 
 def write_segments(path: Path, segments: Segments, **extra: Shaped[np.ndarray, "n ..."]) -> None:
-    """Writes the file whole; `extra` arrays have a row a segment too."""
+    """Writes the file; `extra` arrays have one row for each segment too."""
     write_npz(path, segments._asdict() | extra | {"format_version": np.asarray(FORMAT_VERSION)})
 
 
 def read_segments(path: str | Path) -> tuple[Segments, dict[str, np.ndarray]]:
-    """Reads and checks a file.
+    """Reads and checks a segments.npz.
 
     Args:
-      path: of an .npz file.
+      path: of the file.
 
     Returns:
       Its segments and its extra arrays.
 
     Raises:
-      InputError: unreadable, of another format version, or an array that is missing or of the wrong
-        type, length or content; names it.
+      InputError: unreadable, of another format version, an array that is missing or of the wrong
+        type, length or content, segments of a clip that contradict each other, or no test rows.
     """
     path = Path(path)
     arrays = read_npz(path)
@@ -121,7 +126,7 @@ def read_segments(path: str | Path) -> tuple[Segments, dict[str, np.ndarray]]:
 
 
 def _checked(path: Path, name: str, column: np.ndarray) -> np.ndarray:
-    """One column in the file's type for it."""
+    """Returns a column in the type that the format gives it."""
     kinds: dict[str, tuple[str, Any, int]] = {
         "clip": ("U", None, 1),
         "segment": ("iu", np.int32, 1),
@@ -142,6 +147,7 @@ def _checked(path: Path, name: str, column: np.ndarray) -> np.ndarray:
 
 
 def _check_values(path: Path, segments: Segments) -> None:
+    """Raises InputError for a value that the format doesn't allow."""
     allowed = {
         "domain": ("source", "target"),
         "split": ("train", "valid", "test"),
@@ -155,9 +161,34 @@ def _check_values(path: Path, segments: Segments) -> None:
                 f"{path}: {name} of row {row} is {getattr(segments, name)[row]!r}, "
                 f"expected one of {', '.join(map(str, values))}"
             )
+    if (segments.section < 0).any():
+        row = int((segments.section < 0).argmax())
+        raise InputError(
+            f"{path}: section of row {row} is {segments.section[row]}, expected 0 or more"
+        )
     test = segments.split == "test"
+    if not test.any():
+        raise InputError(f"{path}: no row has the split test, expected the test clips' segments")
     for name, column in (("score", segments.score), ("feature", segments.feature)):
         finite = np.isfinite(column.reshape(len(column), -1)).all(1)
         bad = ~finite & (test | (name == "feature"))
         if bad.any():
             raise InputError(f"{path}: {name} of row {int(bad.argmax())} isn't finite")
+    _check_clips(path, segments)
+
+
+def _check_clips(path: Path, segments: Segments) -> None:
+    """Raises InputError for a clip whose segments have different sections, labels, ..."""
+    _, first, clip = np.unique(segments.clip, return_index=True, return_inverse=True)
+    for name in OF_CLIP:
+        column = getattr(segments, name)
+        differs = column != column[first][clip]
+        if differs.any():
+            row = int(differs.argmax())
+            other = int(first[clip[row]])
+            values = (
+                f"{column[other].item()!r} in row {other} and {column[row].item()!r} in row {row}"
+            )
+            raise InputError(
+                f"{path}: {name} of {segments.clip[row]} is {values}, expected one {name} a clip"
+            )

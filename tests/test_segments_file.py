@@ -11,8 +11,8 @@ def arrays(n=6):
     return {
         "clip": np.asarray([f"{i // 2}.wav" for i in range(n)]),
         "section": np.zeros(n, np.int64),
-        "domain": np.asarray(["source", "target"] * (n // 2)),
-        "label": np.asarray([0, 1, -1] * (n // 3)),
+        "domain": np.asarray(["source", "target", "source"] * n)[:n].repeat(2)[:n],
+        "label": np.asarray([0, 1, -1] * n)[:n].repeat(2)[:n],
         "score": np.arange(n, dtype=np.float64),
         "feature": np.ones((n, 3)),
         "format_version": np.asarray(1),
@@ -55,6 +55,15 @@ def test_round_trip_keeps_extra_arrays(tmp_path):
         (dict(score=np.full(6, np.nan)), "score of row 0 isn't finite"),
         (dict(feature=np.full((6, 2), np.inf)), "feature of row 0 isn't finite"),
         (dict(clip=np.asarray([None] * 6)), "without pickled objects"),
+        (dict(section=np.asarray([0, 0, 0, 0, -1, -1])), "section of row 4 is -1, expected 0 or"),
+        (dict(split=np.full(6, "train")), "no row has the split test"),
+        (
+            dict(label=np.asarray([0, 0, 1, 0, 1, 1])),
+            "label of 1.wav is 1 in row 2 and 0 in row 3, expected one label a clip",
+        ),
+        (dict(section=np.asarray([0, 1, 0, 0, 0, 0])), "section of 0.wav is 0 in row 0 and 1 in"),
+        (dict(domain=np.asarray(["source"] * 5 + ["target"])), "domain of 2.wav is 'source' in"),
+        (dict(split=np.asarray(["test"] * 5 + ["train"])), "split of 2.wav is 'test' in row 4"),
     ],
 )
 def test_bad_files_name_the_array(tmp_path, changes, message):
@@ -72,7 +81,8 @@ def test_damaged_files(tmp_path, content):
 
 
 def test_scores_may_be_missing_off_test(tmp_path):
-    score, split = np.asarray([np.nan, 1, 1, 1, 1, 1]), np.asarray(["train"] + ["test"] * 5)
+    score = np.asarray([np.nan, 1, 1, 1, 1, 1])
+    split = np.asarray(["train"] * 2 + ["test"] * 4)
     path = written(tmp_path / "s.npz", score=score, split=split)
     assert np.isnan(read_segments(path)[0].score[0])
 

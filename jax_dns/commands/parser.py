@@ -1,6 +1,7 @@
-"""argparse, with a wrong command line as one line."""
+"""argparse whose errors are one line, and the options that commands share."""
 
 import argparse
+from pathlib import Path
 from typing import NoReturn
 
 from jax_dns.errors import UsageError
@@ -18,4 +19,54 @@ class Parser(argparse.ArgumentParser):
         )
 
     def error(self, message: str) -> NoReturn:
+        """Raises UsageError."""
         raise UsageError(f"{message}; see {self.prog} --help")
+
+
+def add_score_options(parser: Parser) -> None:
+    """Adds the options that say which scores and labels to read."""
+    parser.add_argument(
+        "--scores",
+        required=True,
+        type=Path,
+        metavar="FILE|DIR",
+        help="CSV or Parquet file of names and scores, or a folder of DCASE's official files "
+        "anomaly_score_<machine>_section_SS[_<source|target>][_test].csv",
+    )
+    parser.add_argument(
+        "--column",
+        default="",
+        metavar="NAME",
+        help="column of scores, of a file that has several",
+    )
+    parser.add_argument(
+        "--name-key",
+        default="",
+        metavar="NAME",
+        help="column or array that holds the clips' names (default: name, clip, file, ...)",
+    )
+    parser.add_argument(
+        "--ground-truth",
+        type=Path,
+        metavar="FILE|DIR",
+        help="labels that the names don't carry: a CSV of name,0|1, an official "
+        "ground_truth_*.csv or eval_data_list.csv, or a folder of those",
+    )
+    parser.add_argument(
+        "--machine",
+        default="",
+        metavar="NAME",
+        help="machine type of a single file (default: its official name's, or its stem)",
+    )
+
+
+def check_score_options(options: argparse.Namespace) -> None:
+    """Raises UsageError for options that a folder of official files has no use for."""
+    if options.scores.is_dir():
+        for name in ("machine", "column", "name_key"):
+            if getattr(options, name):
+                option = name.replace("_", "-")
+                raise UsageError(
+                    f"--{option} is for a single file of scores; a folder's files are official "
+                    "ones, which need none"
+                )

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from ml_collections import ConfigDict
 
+from jax_dns.components import layout_of
 from jax_dns.data.audio_cache import AudioStore, Format, open_store, standardise_together
 from jax_dns.data.clips import Clip
 from jax_dns.data.layouts import index_clips
@@ -58,6 +59,30 @@ def make_synthetic(config: ConfigDict, workdir: Path) -> None:
     )
 
 
+def find_clips(config: ConfigDict, root: Path, machines: list[str]) -> dict[str, list[Clip]]:
+    """Finds the recordings below `root`, in the layout that the config names.
+
+    Args:
+      config: of the run.
+      root: folder of recordings.
+      machines: machine types to find; none: all.
+
+    Returns:
+      Clips by machine type.
+    """
+    d = config.data
+    return index_clips(
+        root,
+        layout=layout_of(config),
+        machines=machines,
+        ground_truth=d.ground_truth,
+        normal=d.normal,
+        anomaly=d.anomaly,
+        test_fraction=d.test_fraction,
+        seed=d.layout_seed,
+    )
+
+
 def index(config: ConfigDict, workdir: Path, *, outliers: bool = True) -> Machines:
     """Finds and decodes the recordings of all machine types that a run needs.
 
@@ -77,7 +102,7 @@ def index(config: ConfigDict, workdir: Path, *, outliers: bool = True) -> Machin
     wanted = split_commas(d.machines)
     if outliers:
         wanted = wanted + split_commas(d.outliers) if wanted and d.outliers else []
-    clips = index_clips(root, machines=wanted, ground_truth=d.ground_truth)
+    clips = find_clips(config, root, wanted)
     for name in split_commas(d.outliers) if outliers else ():
         if name not in clips:
             raise InputError(f"data.outliers: no recordings of {name!r} under {root}")

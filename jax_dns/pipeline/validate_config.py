@@ -38,7 +38,7 @@ POSITIVE = (
     ),
     "discriminative.eval_batch_size",
 )
-FRACTIONS = ("data.train_fraction", "evaluation.umap_fraction")
+FRACTIONS = ("data.train_fraction", "data.test_fraction", "evaluation.umap_fraction")
 
 
 def check(config: ConfigDict) -> None:

@@ -13,8 +13,8 @@ from ml_collections import ConfigDict
 from jax_dns import features
 from jax_dns.config import DEFAULTS
 from jax_dns.data.decode import Format, decode
-from jax_dns.data.layouts import index_clips
 from jax_dns.errors import InputError
+from jax_dns.pipeline.index import find_clips
 from jax_dns.pipeline.method_results import MachineResults
 from jax_dns.report.encode_audio import encode
 from jax_dns.report.page import Excerpt
@@ -58,7 +58,8 @@ def excerpts(
     moved = changes(*scores, clips.section, count=COUNT)
     recordings, gone = {}, ""
     try:
-        recordings = {c.name: c.path for c in index_clips(root(), machines=[machine])[machine]}
+        clips_on_disk = find_clips(config, root(), [machine])[machine]
+        recordings = {clip.name: clip.path for clip in clips_on_disk}
     except InputError as error:
         gone = str(error)
     heard = [_read(config, recordings, str(clips.name[row]), gone) for row in moved.most]

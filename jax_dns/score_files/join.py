@@ -1,20 +1,29 @@
-"""Eq. 7 on the scores and features of anyone's system, joined by the clips' names."""
+"""Scores joined with features, groups and pools by the clips' names."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
 from jax_dns.data.clips import UNKNOWN
 from jax_dns.errors import InputError, first_three
+from jax_dns.score_files.clip_names import match_names, no_match
 from jax_dns.score_files.read_features import Features
-from jax_dns.segments_file import Clips, Segments, clip_mean, clips_of
-from jax_dns.smoothing.api import smooth_grid
-from jax_dns.smoothing.validation import candidate_counts
+from jax_dns.segments_file import Segments, clip_mean, clips_of
 
 
-def join(scores: Segments, features: Features, *, unit: str = "segment") -> Segments:
+class Joined(NamedTuple):
+    """Scores with their features, and how the names matched."""
+
+    rows: Segments
+    match: str  # such as "200 of 200 names, by base name"
+
+
+def join(scores: Segments, features: Features, *, unit: str = "segment") -> Joined:
     """Gives every score its feature.
+
+    Names are compared as they are, or by base name (see `clip_names.match_names`).
 
     Args:
       scores: rows of one machine type; a repeated name is a further segment of a clip.
@@ -32,36 +41,43 @@ def join(scores: Segments, features: Features, *, unit: str = "segment") -> Segm
     if unit not in ("segment", "clip"):
         raise InputError(f"unit: {unit!r}, expected segment or clip")
     names, feature = features
+    match = ""
     if names is None:
         if len(feature) != len(scores.score):
             raise InputError(
                 f"{len(feature)} rows of features and {len(scores.score)} scores, expected as many "
                 "of the one as of the other (an .npz with names would be joined by name)"
             )
-        names = scores.clip
+        names = keys = scores.clip
+    else:
+        how = match_names(scores.clip.tolist(), names.tolist())
+        if not how.matched:
+            raise InputError(no_match(scores.clip.tolist(), names.tolist(), "the features have"))
+        match = how.describe("names")
+        names = np.asarray([how.key(name) for name in names.tolist()])
+        keys = np.asarray([how.key(name) for name in scores.clip.tolist()])
     if unit == "clip":
         clips = clips_of(scores)
         first = np.unique(clips.row, return_index=True)[1]
         scores = scores.where(first)._replace(score=clip_mean(clips, scores.score))
+        keys = keys[first]
         names, feature = _mean_by_name(names, feature)
-    _check_names(scores.clip, names)
+    _check_names(keys, names)
     # Stable sorts put the i-th row of a name in the same place on both sides.
-    here = np.argsort(scores.clip, kind="stable")
-    there = np.argsort(names, kind="stable")
-    row = np.empty(len(here), np.int64)
-    row[here] = there
-    return scores._replace(feature=feature[row])
+    row = np.empty(len(keys), np.int64)
+    row[np.argsort(keys, kind="stable")] = np.argsort(names, kind="stable")
+    return Joined(scores._replace(feature=feature[row]), match)
 
 
 def section_groups(segments: Segments, *, needed: bool) -> Int[np.ndarray, " n"]:
-    """The sections as groups; one group where no name carries a section.
+    """Returns the sections as groups; one group if no clip has a section.
 
     Args:
       segments: rows of one machine type.
-      needed: whether it is an error if no name carries a section.
+      needed: whether it is an error if no clip has a section.
 
     Raises:
-      InputError: some names carry a section and some don't; the first three.
+      InputError: some clips have a section and some don't; the first three.
     """
     unknown = segments.section == UNKNOWN
     if unknown.all() and not needed:
@@ -75,7 +91,7 @@ def section_groups(segments: Segments, *, needed: bool) -> Int[np.ndarray, " n"]
 
 
 def source_pool(segments: Segments) -> Bool[np.ndarray, " n"]:
-    """Which rows are of the source domain.
+    """Returns which rows are of the source domain.
 
     Raises:
       InputError: names without a domain; the first three.
@@ -89,77 +105,34 @@ def source_pool(segments: Segments) -> Bool[np.ndarray, " n"]:
     return segments.domain == "source"
 
 
-def given_values(
+def values_of_clips(
     segments: Segments, values: Mapping[str, str], *, source: str
-) -> Shaped[np.ndarray, " n"]:
-    """What a file says of each row's clip.
+) -> tuple[Shaped[np.ndarray, " n"], str]:
+    """Looks up a value for each row's clip.
 
     Args:
       segments: rows of one machine type.
-      values: by clip.
-      source: the file.
+      values: clip -> value.
+      source: the file that they are from, for the error.
 
     Returns:
-      [n] text.
+      [n] text, and how the names matched.
 
     Raises:
-      InputError: it says nothing of some clips; the first three.
+      InputError: clips without a value; the first three.
     """
-    missing = [name for name in dict.fromkeys(segments.clip.tolist()) if name not in values]
+    names = segments.clip.tolist()
+    match = match_names(names, values)
+    if not match.matched:
+        raise InputError(f"{source}: {no_match(names, values, 'the file has')}")
+    by_key = {match.key(name): value for name, value in values.items()}
+    missing = [name for name in dict.fromkeys(names) if match.key(name) not in by_key]
     if missing:
         raise InputError(
-            f"{source} has no line for {first_three(missing)} (expected one for each clip scored)"
+            f"{source}: {match.matched} of {match.total} clips have a line, not "
+            f"{first_three(missing)} (expected one for each clip scored)"
         )
-    return np.asarray([values[name] for name in segments.clip.tolist()])
-
-
-def largest_k(
-    segments: Segments, *, groups: Int[np.ndarray, " n"], pool: Bool[np.ndarray, " n"]
-) -> tuple[int, str]:
-    """The largest K that every row has neighbours for, and why it is no larger."""
-    counts = candidate_counts(groups, pool, groups, pool)
-    row = int(counts.argmin())
-    return 1 + int(counts[row]), f"{segments.clip[row]} has {counts[row]} candidates"
-
-
-def smooth_clips(
-    segments: Segments,
-    ks: Sequence[int],
-    *,
-    groups: Int[np.ndarray, " n"],
-    pool: Bool[np.ndarray, " n"],
-    metric: str = "euclidean",
-) -> tuple[Clips, Float[np.ndarray, "k c"]]:
-    """Smooths the rows among themselves, then averages over each clip's.
-
-    Args:
-      segments: rows of one machine type.
-      ks: the Ks.
-      groups: [n] neighbours are of the same group.
-      pool: [n] which rows may be neighbours.
-      metric: see `smooth`.
-
-    Returns:
-      The clips, and [len(ks), c] float64 clip scores. K = 1 gives the scores bit for bit.
-
-    Raises:
-      InputError: see `smooth`.
-    """
-    clips, score = clips_of(segments), segments.score
-    # Smoothing works in float32. Eq. 7 is a mean, so scores may be shifted and scaled before it:
-    # log-likelihoods that differ in their last digits would lose these.
-    centre = score.mean()
-    spread = np.abs(score - centre).max() or 1.0
-    grid = smooth_grid(
-        (score - centre) / spread,
-        segments.feature,
-        list(ks),
-        groups=np.unique(groups, return_inverse=True)[1],
-        pool=pool,
-        metric=metric,
-    )
-    out = [score if k == 1 else centre + spread * row for k, row in zip(ks, grid)]
-    return clips, np.stack([clip_mean(clips, row) for row in out])
+    return np.asarray([by_key[match.key(name)] for name in names]), match.describe("clips")
 
 
 def _mean_by_name(

@@ -1,4 +1,4 @@
-"""Features of anyone's system, from .npz and .npy files."""
+"""Features of anyone's system: .npz, .npy, CSV and Parquet files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,24 +9,45 @@ from jaxtyping import Float, Shaped
 
 from jax_dns.errors import InputError
 from jax_dns.files import read_npz
+from jax_dns.score_files.read_columns import NAMES, OTHERS, PARQUET, numbers, read_columns
+
+TABLES = (".csv", *PARQUET)
 
 
 class Features(NamedTuple):
-    """Features of one machine type, a row each."""
+    """Features of one machine type, one row for each clip or segment."""
 
     name: Shaped[np.ndarray, " n"] | None  # None: the rows are in the order of the scores
     feature: Float[np.ndarray, "n d"]
 
 
-def read_features(path: str | Path, machines: Sequence[str]) -> dict[str, Features]:
+class _Arrays(NamedTuple):
+    """What a file of any form holds."""
+
+    name: Shaped[np.ndarray, " n"] | None
+    feature: Shaped[np.ndarray, "n ..."]
+    machine: Shaped[np.ndarray, " n"] | None
+    split: Shaped[np.ndarray, " n"] | None
+
+
+def read_features(
+    path: str | Path, machines: Sequence[str], *, name_key: str = "", feature_key: str = ""
+) -> dict[str, Features]:
     """Reads the features of some machine types.
 
     Args:
-      path: an .npz of name [n] and feature [n, d], with machine [n] where there are several machine
-        types; or a folder of such files, <machine>.npz or <machine>/segments.npz; or, for one
-        machine type, an .npy of [n, d]. `clip` stands for `name` as well, and where there is
-        `split` [n] only the rows "test" count, so that a segments.npz will do.
+      path: one of
+        an .npz of name [n] and feature [n, d];
+        a CSV or Parquet file of a column of names and a column for each dimension of the feature,
+        or, in Parquet, one column of lists;
+        an .npy of [n, d], rows in the order of the scores, for one machine type;
+        a folder of such files, <machine>.npz (.csv, .parquet) or <machine>/segments.npz.
+        Files with several machine types have an array or column `machine` too. If there is
+        `split`, only the rows "test" count, so that a segments.npz can be read.
       machines: the machine types wanted; others are left out.
+      name_key: the array or column of names; by default name, clip, file, ...
+      feature_key: the array, or the column of lists, or the beginning of the columns' names; by
+        default `feature`, or in a table every column that isn't of another kind.
 
     Returns:
       Features by machine type, float32.
@@ -38,25 +59,55 @@ def read_features(path: str | Path, machines: Sequence[str]) -> dict[str, Featur
     path = Path(path)
     if path.is_dir():
         return {
-            machine: _read_npz(_of_folder(path, machine), [machine])[machine]
+            machine: _read_file(_of_folder(path, machine), [machine], name_key, feature_key)[
+                machine
+            ]
             for machine in machines
         }
-    if path.suffix == ".npy":
+    return _read_file(path, machines, name_key, feature_key)
+
+
+def _of_folder(folder: Path, machine: str) -> Path:
+    names = [f"{machine}{suffix}" for suffix in (".npz", *TABLES)] + [f"{machine}/segments.npz"]
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    raise InputError(f"{folder}: no features of {machine} (expected {', '.join(names)})")
+
+
+def _read_file(
+    path: Path, machines: Sequence[str], name_key: str, feature_key: str
+) -> dict[str, Features]:
+    suffix = path.suffix.lower()
+    if suffix == ".npy":
         if len(machines) > 1:
             raise InputError(
                 f"{path}: rows without names, but the scores are of {', '.join(machines)} "
                 "(expected an .npz with name, feature and machine)"
             )
-        return {machines[0]: Features(None, _checked(path, _load_npy(path), None))}
-    return _read_npz(path, machines)
-
-
-def _of_folder(folder: Path, machine: str) -> Path:
-    names = (f"{machine}.npz", f"{machine}/segments.npz")
-    for name in names:
-        if (folder / name).is_file():
-            return folder / name
-    raise InputError(f"{folder}: no features of {machine} (expected {' or '.join(names)})")
+        arrays = _Arrays(None, _load_npy(path), None, None)
+    elif suffix in TABLES:
+        arrays = _read_table(path, name_key, feature_key)
+    else:
+        arrays = _read_arrays(path, name_key, feature_key)
+    feature = _checked(path, arrays.feature, arrays.name)
+    machine = arrays.machine
+    if machine is None:
+        if len(machines) > 1:
+            raise InputError(
+                f"{path}: lacks machine, but the scores are of {', '.join(machines)} "
+                "(expected machine [n] beside name and feature, or a folder of <machine>.npz)"
+            )
+        machine = np.full(len(feature), machines[0])
+    used = np.ones(len(feature), bool) if arrays.split is None else arrays.split == "test"
+    out = {}
+    for name in machines:
+        rows = used & (machine == name)
+        if not rows.any():
+            there = ", ".join(np.unique(machine[used])) or "nothing"
+            raise InputError(f"{path}: no rows of {name} (expected some; there is {there})")
+        out[name] = Features(None if arrays.name is None else arrays.name[rows], feature[rows])
+    return out
 
 
 def _load_npy(path: Path) -> np.ndarray:
@@ -74,44 +125,56 @@ def _load_npy(path: Path) -> np.ndarray:
     return array
 
 
-def _read_npz(path: Path, machines: Sequence[str]) -> dict[str, Features]:
+def _read_arrays(path: Path, name_key: str, feature_key: str) -> _Arrays:
     arrays = read_npz(path)
-    if "name" not in arrays and "clip" in arrays:
-        arrays["name"] = arrays["clip"]
-    for name in ("name", "feature"):
-        if name not in arrays:
-            found = ", ".join(arrays) or "nothing"
-            raise InputError(f"{path}: lacks {name} (expected name and feature, found {found})")
-    names = _text(path, "name", arrays["name"], len(np.atleast_1d(arrays["name"])))
-    feature = _checked(path, arrays["feature"], names)
-    n = len(names)
-    used = np.ones(n, bool)
-    if "split" in arrays:
-        used = _text(path, "split", arrays["split"], n) == "test"
-    machine = _text(path, "machine", arrays["machine"], n) if "machine" in arrays else None
-    if machine is None:
-        if len(machines) > 1:
+    names = next((key for key in ((name_key,) if name_key else NAMES) if key in arrays), "")
+    feature = feature_key or "feature"
+    for key, wanted in ((names, name_key or "name"), (feature, feature)):
+        if key not in arrays:
             raise InputError(
-                f"{path}: lacks machine, but the scores are of {', '.join(machines)} "
-                "(expected machine [n], or a folder of <machine>.npz)"
+                f"{path}: lacks {wanted} (expected arrays {name_key or 'name'} and {feature}; "
+                f"there is {', '.join(arrays) or 'nothing'}; --name-key, --feature-key name them)"
             )
-        machine = np.full(n, machines[0])
-    found = {}
-    for wanted in machines:
-        rows = used & (machine == wanted)
-        if not rows.any():
-            there = ", ".join(np.unique(machine[used])) or "nothing"
-            raise InputError(f"{path}: no rows of {wanted} (expected some; there is {there})")
-        found[wanted] = Features(names[rows], feature[rows])
-    return found
+    n = len(np.atleast_1d(arrays[names]))
+    texts = {
+        key: _text(path, key, arrays[key], n) if key in arrays else None
+        for key in (names, "machine", "split")
+    }
+    return _Arrays(texts[names], arrays[feature], texts["machine"], texts["split"])
+
+
+def _read_table(path: Path, name_key: str, feature_key: str) -> _Arrays:
+    table = read_columns(path, name_key=name_key)
+    names = table.name_column(name_key)
+    others = [key for key in table.columns if key != names and key not in OTHERS]
+    if feature_key in table.columns:
+        others = [feature_key]
+    elif feature_key:
+        others = [key for key in others if key.startswith(feature_key)]
+    elif "feature" in others:
+        others = ["feature"]
+    if not others:
+        raise InputError(
+            f"{path}: no columns {feature_key or 'of features'} (there is "
+            f"{', '.join(table.columns)})"
+        )
+    if len(others) == 1 and table.columns[others[0]].ndim == 2:
+        feature = table.columns[others[0]]
+    else:
+        feature = np.stack([numbers(table, key, named=names) for key in others], 1)
+    kept = {key: table.text(key) if key in table.columns else None for key in ("machine", "split")}
+    return _Arrays(table.text(names), feature, kept["machine"], kept["split"])
 
 
 def _text(path: Path, name: str, column: np.ndarray, n: int) -> np.ndarray:
+    """Returns an array of n names as text."""
     if column.dtype.kind == "S":
         try:
             column = np.char.decode(column, "utf-8")
         except UnicodeDecodeError as error:
             raise InputError(f"{path}: {name} isn't in UTF-8 ({error})") from error
+    if column.dtype.kind in "iu":
+        column = column.astype(str)
     if column.dtype.kind != "U" or column.shape != (n,):
         raise InputError(
             f"{path}: {name} is {column.dtype} of shape {list(column.shape)}, "
@@ -121,7 +184,7 @@ def _text(path: Path, name: str, column: np.ndarray, n: int) -> np.ndarray:
 
 
 def _checked(path: Path, feature: np.ndarray, names: np.ndarray | None) -> np.ndarray:
-    """Features as float32."""
+    """Returns features as float32, or raises InputError."""
     if feature.ndim != 2 or feature.dtype.kind not in "fiu" or 0 in feature.shape:
         raise InputError(
             f"{path}: feature is {feature.dtype} of shape {list(feature.shape)}, "

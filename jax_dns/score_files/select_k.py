@@ -1,7 +1,7 @@
 """K by labels: the harmonic mean of AUC and pAUC over a grid, and the best of it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,20 +16,20 @@ from jax_dns.segments_file import Clips
 READINGS = {True: "domains pooled", False: "each section and domain"}
 
 
-class Chosen(NamedTuple):
+class SelectedK(NamedTuple):
     """The best K, and the figures that it was chosen by; fractions of 1."""
 
     k: int
     sections: list[int]  # whose labels chose
     others: list[int]  # labelled sections that had no part in it
-    rated: list[tuple[int, float, float]]  # K, over `sections`, over `others` (NaN for none)
+    figures: list[tuple[int, float, float]]  # K, mean over `sections`, over `others` (NaN if none)
 
     @property
     def how(self) -> str:
-        """What the reader of its score must know."""
+        """Returns on which labels K was chosen, and whether the same labels evaluate it."""
         if self.others:
             return f"chosen on {_named(self.sections)}"
-        return "chosen on the labels that rate it: an oracle, it has seen the answer"
+        return "chosen on the labels that also evaluate it: an oracle"
 
 
 def best_k(
@@ -39,8 +39,8 @@ def best_k(
     *,
     sections: Sequence[int] | None = None,
     pooled: bool = True,
-) -> Chosen:
-    """The K of the largest harmonic mean of AUC and pAUC; ties go to the smaller.
+) -> SelectedK:
+    """Returns the K with the largest harmonic mean of AUC and pAUC; ties go to the smaller.
 
     Args:
       clips: one machine type's, with labels.
@@ -49,65 +49,69 @@ def best_k(
       sections: sections whose labels choose; None: all that have labels of both classes.
       pooled: see `metrics.summary`.
 
-    Returns:
-      The choice.
-
     Raises:
       InputError: no labels to choose by, or none in a section that should choose.
     """
-    found = [section_metrics(clips, row) for row in scores]
-    labelled = sorted({c.section for c in found[0] if (c.domain == POOLED) == pooled})
+    metrics = [section_metrics(clips, row) for row in scores]
+    labelled = sorted({m.section for m in metrics[0] if (m.domain == POOLED) == pooled})
     if not labelled:
         raise InputError(
             "--k auto: no section has labelled clips of both classes (expected names with normal "
             "and anomaly, or --ground-truth; without labels give K a number)"
         )
-    wanted = labelled if sections is None else sorted(set(sections))
-    missing = [section for section in wanted if section not in labelled]
+    choosing = labelled if sections is None else sorted(set(sections))
+    missing = [section for section in choosing if section not in labelled]
     if missing:
         raise InputError(
             f"--select-sections: {_named(missing)} without labels of both classes "
             f"(labelled: {_named(labelled)})"
         )
-    others = [section for section in labelled if section not in wanted]
-    rated = [
+    others = [section for section in labelled if section not in choosing]
+    figures = [
         (
             k,
-            summary(of_k, sections=wanted, pooled=pooled),
+            summary(of_k, sections=choosing, pooled=pooled),
             summary(of_k, sections=others, pooled=pooled),
         )
-        for k, of_k in zip(ks, found)
+        for k, of_k in zip(ks, metrics)
     ]
-    return Chosen(min(rated, key=lambda r: (-r[1], r[0]))[0], wanted, others, rated)
+    return SelectedK(min(figures, key=lambda r: (-r[1], r[0]))[0], choosing, others, figures)
 
 
-def k_table(chosen: Chosen, *, title: str, pooled: bool = True) -> str:
-    """The figures over K, the chosen one marked."""
-    sets = [chosen.sections, chosen.others] if chosen.others else [chosen.sections]
+def k_table(selected: SelectedK, *, title: str, pooled: bool = True) -> str:
+    """Formats the figures over K, with the chosen one marked."""
+    sets = [selected.sections, selected.others] if selected.others else [selected.sections]
     rows = [
         [
             str(k),
             *(percent([value]) for value in values[: len(sets)]),
-            "chosen" if k == chosen.k else "",
+            "chosen" if k == selected.k else "",
         ]
-        for k, *values in chosen.rated
+        for k, *values in selected.figures
     ]
     caption = f"{title}: harmonic mean of AUC and pAUC [%] over K, {READINGS[pooled]}"
     return to_text(Table(["K", *map(_named, sets), ""], rows, caption))
 
 
 def before_and_after(
-    clips: Clips, before: Float[np.ndarray, " c"], after: Float[np.ndarray, " c"]
+    clips: Clips, before: Float[np.ndarray, " c"], after: Mapping[int, Float[np.ndarray, " c"]]
 ) -> str:
-    """The harmonic mean of AUC and pAUC before and after smoothing; empty without labels."""
+    """Formats the harmonic mean of AUC and pAUC before and after smoothing; "" without labels.
+
+    Args:
+      clips: [c] clips of one machine type.
+      before: [c] their scores.
+      after: K -> [c] smoothed scores.
+    """
+    columns = {"before": before} | {f"K = {k}": scores for k, scores in after.items()}
+    metrics = [section_metrics(clips, scores) for scores in columns.values()]
     rows = []
-    found = [section_metrics(clips, scores) for scores in (before, after)]
     for pooled, reading in READINGS.items():
-        sections = {c.section for c in found[0]}
-        values = [summary(of, sections=sections, pooled=pooled) for of in found]
+        sections = {m.section for m in metrics[0]}
+        values = [summary(found, sections=sections, pooled=pooled) for found in metrics]
         if not math.isnan(values[0]):
             rows.append([reading, *(percent([value]) for value in values)])
-    head = ["harmonic mean of AUC and pAUC [%]", "before", "after"]
+    head = ["harmonic mean of AUC and pAUC [%]", *columns]
     return to_text(Table(head, rows)) if rows else ""
 
 

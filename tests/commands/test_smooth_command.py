@@ -175,7 +175,7 @@ def test_auto_takes_the_best_k_and_says_what_it_has_seen(data, tmp_path, capsys)
     out = tmp_path / "out"
     code, printed, err = call(capsys, *files, "--k", "auto", "--out", out)
     assert code == 0, err
-    assert printed.count("an oracle, it has seen the answer") == 2
+    assert printed.count("chosen on the labels that also evaluate it: an oracle") == 2
     for machine in data:
         block = printed[printed.index(f"{machine}: harmonic mean") :].split("\n\n")[0].splitlines()
         table = [line.split() for line in block[2:]]
@@ -213,7 +213,8 @@ def test_auto_takes_the_best_k_and_says_what_it_has_seen(data, tmp_path, capsys)
     ("options", "code", "message"),
     [
         (["--k", "17"], 1, "pump: --k: 17, expected at most 16: section_00_source_test_normal"),
-        (["--k", "0"], 2, "--k: '0', expected a whole number of at least 1, or auto"),
+        (["--k", "0"], 2, "--k: '0', expected whole numbers of at least 1, or auto"),
+        (["--k", "2,,4"], 2, "--k: '2,,4'"),
         (["--k", "four"], 2, "--k: 'four'"),
         (["--k", "2", "--metric", "manhattan"], 2, "invalid choice: 'manhattan'"),
         (["--k", "2", "--select-sections", "0"], 2, "--select-sections is for --k auto"),
@@ -222,16 +223,28 @@ def test_auto_takes_the_best_k_and_says_what_it_has_seen(data, tmp_path, capsys)
         (["--k", "2", "--pool", "NO.csv"], 1, "NO.csv: no such file"),
         (["--k", "2", "--groups", "sections"], 1, "sections: no such file"),
         (["--k", "2", "--pool", "g.csv"], 1, "g.csv, line 1: 'a,b' (expected name,0|1)"),
-        (["--k", "2", "--groups", "g.csv"], 1, "pump: g.csv has no line for section_00_source"),
+        (
+            ["--k", "2", "--groups", "g.csv"],
+            1,
+            "pump: g.csv: none of 16 names matches",
+        ),
         (["--k", "2", "--out", "pump.csv"], 2, "--out: pump.csv is what --scores reads"),
         (["--k", "2", "--out", "old"], 1, "old: holds other scores already, anomaly_score_fan"),
         (["--k", "2", "--scores", "scores", "--out", "x.csv"], 2, "expected a folder, as --scores"),
         (["--k", "2", "--scores", "scores"], 2, "expected a folder, as --scores is one"),
         (["--k", "2", "--scores", "scores", "--out", "o"], 1, "lacks machine, but the scores are"),
-        (["--k", "2", "--scores", "scores", "--machine", "x", "--out", "o"], 2, "single CSV"),
-        (["--k", "2", "--scores", "plain.csv"], 1, "no features for 2 of the 2 names"),
+        (
+            ["--k", "2", "--scores", "scores", "--machine", "x", "--out", "o"],
+            2,
+            "--machine is for a single file",
+        ),
+        (
+            ["--k", "2", "--scores", "plain.csv"],
+            1,
+            "plain: none of 2 names matches: the scores have a",
+        ),
         (["--k", "2", "--scores", "plain.csv", "--out", "o"], 1, "names carry no section, which"),
-        (["--k", "2", "--features", "pump.csv"], 1, "pump.csv: not a readable .npz"),
+        (["--k", "2", "--features", "plain.csv"], 1, "pump: none of 16 names matches"),
         (["--k", "2", "--features", "short.npy"], 1, "2 rows of features and 16 scores"),
         (
             ["--k", "auto", "--scores", "plain.csv", "--features", "short.npy"],
@@ -282,3 +295,55 @@ def test_the_input_is_never_overwritten(data, tmp_path, capsys):
     arguments[3] = tmp_path / "rows.npy"
     code, _, err = call(capsys, *arguments, "--out", one.parent)
     assert code == 1 and "would be overwritten" in err[0] and one.read_text() == text
+
+
+def test_several_ks(data, tmp_path, capsys):
+    files = [*single(data, tmp_path), "--features", tmp_path / "pump.npz", "--k", "4,1,4"]
+    code, printed, _ = call(capsys, *files, "--out", tmp_path / "out.csv")
+    assert code == 0 and "K = 4, 1\n" in printed
+    head, *rows = csv.reader((tmp_path / "out.csv").read_text().splitlines())
+    assert head == ["name", "K=4", "K=1"]
+    expected = equation_7(data["pump"], 4, section_of, lambda _: True)
+    assert {n: float(s) for n, s, _ in rows} == pytest.approx(expected, abs=1e-5)
+    assert {n: float(s) for n, _, s in rows} == {n: s for n, (s, _) in data["pump"].items()}
+    code, _, _ = call(capsys, *files, "--machine", "pump", "--out", tmp_path / "o")
+    assert code == 0 and found_in(tmp_path / "o/K=4", "pump") == pytest.approx(expected, abs=1e-5)
+    assert len(list((tmp_path / "o").rglob("*.csv"))) == 4
+
+
+def test_any_table_in(data, tmp_path, capsys):
+    """A run's scores with a column chosen, features from a CSV by full path, other keys."""
+    items = data["pump"]
+    lines = [f"{n},{section_of(n)[8:]},{s!r},0" for n, (s, _) in items.items()]
+    (tmp_path / "scores.csv").write_text("\n".join(["wav,section,AE,Other", *lines]))
+    lines = [";".join([f"/x/{n}", *map(str, f)]) for n, (_, f) in reversed(items.items())]
+    text = "\n".join(["wav;e0;e1;e2", *lines]).replace(".wav", "#").replace(".", ",")
+    (tmp_path / "features.csv").write_text(text.replace("#", ".wav"))
+    arguments = ["--scores", tmp_path / "scores.csv", "--column", "AE", "--name-key", "wav"]
+    arguments += ["--features", tmp_path / "features.csv", "--feature-key", "e", "--k", 4]
+    code, printed, err = call(capsys, *arguments, "--out", tmp_path / "out.csv")
+    assert code == 0, err
+    assert "scores: features of 16 of 16 names, by base name\n" in printed
+    expected = equation_7(items, 4, section_of, lambda _: True)
+    found = {n: float(s) for n, s in rows_of(tmp_path / "out.csv")[1:]}
+    assert found == pytest.approx(expected, abs=1e-5)
+
+
+def test_files_keep_the_names_of_their_year(shared, tmp_path, rng, capsys):
+    names = [
+        f"section_00_{d}_test_normal_000{i}.wav" for d in ("source", "target") for i in range(3)
+    ]
+    name = "anomaly_score_fan_section_00.csv"
+    put(tmp_path / "s" / name, zip(names, map(float, rng.normal(size=6))))
+    np.savez(tmp_path / "f.npz", name=names, feature=rng.normal(size=(6, 2)))
+    files = ["--scores", tmp_path / "s", "--features", tmp_path / "f.npz", "--k", 2]
+    assert call(capsys, *files, "--out", tmp_path / "o")[0] == 0
+    assert [path.name for path in (tmp_path / "o").iterdir()] == [name]
+    assert [n for n, _ in rows_of(tmp_path / "o" / name)] == names
+
+
+def test_a_table_of_several_machine_types_needs_a_folder(tmp_path, capsys):
+    (tmp_path / "s.csv").write_text("machine,name,score\nfan,a,1\npump,a,2\n")
+    arguments = ["--scores", tmp_path / "s.csv", "--features", tmp_path / "f.npz", "--k", 1]
+    code, _, err = call(capsys, *arguments, "--out", tmp_path / "out.csv")
+    assert code == 1 and "expected a folder: there are fan, pump" in err[0]

@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from jax_dns import cli
-from jax_dns.score_files.metric_tables import rate
+from jax_dns.score_files.metric_tables import evaluate_sections
 from jax_dns.score_files.read_scores import read_scores
 
 
@@ -51,7 +51,9 @@ def test_the_table_and_the_command_line_agree(features, tmp_path, capsys):
     assert cli.main([*map(str, smooth), "--k", "4", "--out", str(tmp_path / "smoothed")]) == 0
     ((machine, scores),) = read_scores(tmp_path / "smoothed").items()
     assert machine == "fan"
-    found = {str(r.section): r.cell.auc for r in rate(scores) if r.domain == "source"}
+    found = {
+        str(r.section): r.metrics.auc for r in evaluate_sections(scores) if r.domain == "source"
+    }
     expected = {
         r["product"]: float(r["auc"])
         for r in rows

@@ -8,6 +8,7 @@ import json
 import sys
 
 import pytest
+from conftest import write_clip
 
 from jax_dns import config
 from jax_dns.errors import InputError
@@ -173,3 +174,41 @@ def test_a_stranger_that_cannot_be_found(small_config, tmp_path):
     with pytest.raises(InputError, match=r"smoothing\.name: 'unifrom', expected one of uniform"):
         run(c, tmp_path / "w")
     assert not (tmp_path / "w").exists()
+
+
+LAYOUT = '''
+"""<machine>-<kind>-<number>.wav in one folder; kind: train, good or bad."""
+from jax_dns.data.clips import Clip
+
+def layout(root):
+    for path in sorted(root.glob("*.wav")):
+        machine, kind, number = path.stem.split("-")
+        split = "train" if kind == "train" else "test"
+        label = int(kind == "bad")
+        yield Clip(path, path.name, machine, int(number) % 2, "source", split, label)
+'''
+
+
+def test_a_layout(small_config, tmp_path, monkeypatch):
+    """A stranger's folders: both sections, one domain, no ground truth."""
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "strangers_layout.py").write_text(LAYOUT)
+    for name, source, _ in STRANGERS.values():
+        (tmp_path / f"strangers_{name}.py").write_text(source)
+        sys.modules.pop(f"strangers_{name}", None)
+    for seed, (kind, n) in enumerate((("train", 8), ("good", 8), ("bad", 8))):
+        for i in range(n):
+            write_clip(tmp_path / f"sound/saw-{kind}-{i}.wav", 2.0, seed=10 * seed + i)
+    c = quick(small_config)
+    c.data.root, c.data.layout = str(tmp_path / "sound"), "strangers_layout:layout"
+    c.data.machines = c.data.outliers = ""
+    for kind, (name, _, fields) in STRANGERS.items():
+        c[kind] = MAKERS[kind](f"strangers_{name}:{name}", **fields)
+    run(c, tmp_path / "w")
+    with (tmp_path / "w/saw/scores.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 16 and {row["section"] for row in rows} == {"0", "1"}
+    assert {row["label"] for row in rows if "bad" in row["clip"]} == {"1"}
+    c.data.layout = "dcase1999"
+    with pytest.raises(InputError, match=r"data\.layout: 'dcase1999', expected one of dcase2020"):
+        run(c, tmp_path / "w")

@@ -6,10 +6,17 @@ import numpy as np
 import pytest
 
 from jax_dns.evaluation.metrics import SectionMetrics
-from jax_dns.score_files.metric_tables import rate
-from jax_dns.score_files.official import HEADER, write_anomaly_scores, write_results
+from jax_dns.evaluation.official_scores import section_figures
+from jax_dns.score_files.metric_tables import evaluate_sections
+from jax_dns.score_files.official import (
+    HEAD_2021,
+    anomaly_score_files,
+    write_anomaly_scores,
+    write_results,
+    write_year_results,
+)
 from jax_dns.score_files.read_scores import read_scores
-from jax_dns.segments_file import Clips
+from jax_dns.segments_file import Clips, clips_of
 
 
 def test_anomaly_scores_by_section_and_domain(tmp_path):
@@ -65,7 +72,7 @@ def test_pooled_cells_do_not_count(tmp_path):
         {"fan": [SectionMetrics(0, "all", 0.9, 0.9), SectionMetrics(0, "source", 0.5, 0.5)]},
     )
     rows = rows_of(tmp_path / "result.csv")
-    assert tuple(rows[1]) == HEADER and rows[2][:3] == ["00", "source", "0.5"]
+    assert tuple(rows[1]) == HEAD_2021 and rows[2][:3] == ["00", "source", "0.5"]
     assert rows[-1][2] == "0.5"
 
 
@@ -91,8 +98,49 @@ def test_a_retrained_baselines_scores(shared):
     folder = shared / "metrics/mimii_due_ae_scores"
     scores = read_scores(folder)
     assert list(scores) == ["fan"]
-    by_domain, pooled = rate(scores["fan"])
-    assert by_domain.cell == SectionMetrics(0, "source", 0.6675, 0.5694736842105264)
+    by_domain, pooled = evaluate_sections(scores["fan"])
+    assert by_domain.metrics == SectionMetrics(0, "source", 0.6675, 0.5694736842105264)
     assert by_domain[2:5] == (100, 100, 0)
-    assert pooled.cell == by_domain.cell._replace(domain="all")
-    assert read_cells(folder / "result.csv")["fan"][0] == by_domain.cell
+    assert pooled.metrics == by_domain.metrics._replace(domain="all")
+    assert read_cells(folder / "result.csv")["fan"][0] == by_domain.metrics
+
+
+@pytest.mark.parametrize(
+    ("year", "expected"),
+    [
+        (2020, {"fan_id_03.csv": "abc"}),
+        (2021, {"fan_section_03_source_test.csv": "ac", "fan_section_03_target_test.csv": "b"}),
+        (2022, {"fan_section_03.csv": "abc"}),
+        (2023, {"fan_section_03_test.csv": "abc"}),
+        (2025, {"fan_section_03_test.csv": "abc"}),
+    ],
+)
+def test_files_are_named_as_in_their_year(year, expected):
+    domain = np.asarray(["source", "target", "source"])
+    clips = Clips(np.asarray(list("abc")), np.full(3, 3), domain, np.zeros(3, int), np.arange(3))
+    files = anomaly_score_files("fan", clips, np.arange(3.0), year=year)
+    assert {name.removeprefix("anomaly_score_"): text[::6] for name, text in files.items()} == (
+        expected
+    )
+
+
+def test_a_published_result_of_2022(shared, tmp_path):
+    """Every figure as the authors of the system printed it, and their means to 14 digits."""
+    folder = shared / "dcase2022_dev_scores/gmm"
+    figures = {
+        machine: section_figures(clips_of(rows), rows.score, 2022)
+        for machine, rows in read_scores(folder).items()
+    }
+    write_year_results(tmp_path, figures, 2022)
+    ours, theirs = (
+        [row for row in rows_of(path / "result.csv") if row] for path in (tmp_path, folder)
+    )
+    for a, b in zip(ours[:42], theirs[:42]):
+        assert a[0] == b[0] and len(a) == len(b)
+        if a[0].isdigit():
+            assert a == b
+        elif "mean" in a[0]:
+            assert list(map(float, a[1:])) == pytest.approx(list(map(float, b[1:])), rel=1e-14)
+    assert len([row for row in ours if row[0].isdigit()]) == 21
+    # The last rows of the authors average the machine types' means; ours are the official score.
+    assert float(ours[-1][1]) == pytest.approx(0.6779306781980121, abs=1e-12)
