@@ -7,7 +7,7 @@ Neighbours may differ from the loop's only where their squared distance is withi
 import jax.numpy as jnp
 import numpy as np
 
-from jax_dns.smoothing.api import smooth_blocks
+from jax_dns.smoothing.reference import smooth_blocks
 
 TOLERANCE = 2e-6
 

@@ -1,23 +1,24 @@
-"""Eq. 7: discriminative neighbourhood smoothing of generative anomaly scores.
+"""Discriminative neighbourhood smoothing of generative anomaly scores (Eq. 7).
 
-    a_prop(y_i) = (a_G(y_i) + sum of a_G over the K - 1 nearest of y_i) / K
+    a_prop(y_i) = (a_G(y_i) + sum of a_G over the K - 1 nearest neighbours of y_i) / K
 
-`smooth`, `smooth_grid` and `smooth_queries` work on anyone's scores and features. Item i's
-candidates are the items j != i of the same group that are in the pool. Queries go in blocks, so
-that nothing of size N x N or N x K is ever held. Where the features are a JAX array on several
-devices, all of them do the work, and the result lies as the scores do (see `sharded`).
+`smooth`, `smooth_grid` and `smooth_queries` take any scores and features. Item i's candidates are
+the items j != i of the same group that are in the pool. Queries are processed in blocks, so nothing
+of size n x n or n x K is ever held. Features that are a JAX array on several devices are smoothed
+on all of them, and the result is sharded as the scores are (see `sharded`).
+
+`reference.smooth_blocks` is Eq. 7 in its readable form.
 """
 
-import functools
-from typing import no_type_check
+from typing import Any, no_type_check
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Shaped
+from jaxtyping import Array, Float, Shaped
 
-from jax_dns.smoothing.engine.grouped import smooth_by_selection, sorting_is_faster
-from jax_dns.smoothing.reference import Queries, make_candidates, nearest, to_metric_space
+from jax_dns.smoothing.engine.grouped import smooth_by_selection
+from jax_dns.smoothing.reference import smooth_blocks
 from jax_dns.smoothing.sharded.arrays import is_sharded, match_sharding, to_host
 from jax_dns.smoothing.sharded.query_blocks import smooth_sharded
 from jax_dns.smoothing.streaming import smooth_streamed
@@ -25,9 +26,10 @@ from jax_dns.smoothing.validation import SmoothingInputs, is_traced, validate_in
 from jax_dns.types import ArrayLike
 
 BLOCK_BYTES = 2**26  # of one block of distances
+MAX_SORTED = 2**13  # n x K; on CPU both ways take the same time at n = 500, K = 16, within 1 ms
 
 
-@no_type_check  # it checks its arguments itself, and says more
+@no_type_check  # validate_inputs checks the arguments, with clearer errors
 def smooth(
     scores: Shaped[ArrayLike, " n"],
     features: Shaped[ArrayLike, "n d"],
@@ -38,11 +40,11 @@ def smooth(
     metric: str = "euclidean",
     block_size: int | None = None,
 ) -> Shaped[ArrayLike, " n"]:
-    """Smooths scores over each item's neighbourhood (Eq. 7).
+    """Smooths each item's score over its neighbourhood (Eq. 7).
 
     Args:
       scores: [n] a_G, floating.
-      features: [n, d] f_D.
+      features: [n, d] f_D, floating.
       k: K, the item itself counted; 1 <= k <= 1 + the smallest number of candidates.
       groups: [n] integers; neighbours are of the same group. None: one group.
       pool: [n] booleans, which items may be neighbours. None: all.
@@ -54,15 +56,15 @@ def smooth(
       enabled.
 
     Raises:
-      ValueError: shapes that don't fit, values that aren't finite, a zero row under "cosine", an
-        invalid k, more rows than there is memory for. Under `jit` and `vmap` (k static) only shapes
-        are checked.
+      ValueError: shapes that don't match, values that aren't finite, a zero row under "cosine", an
+        invalid k, more rows than memory allows. Under `jit` and `vmap` (k static) only shapes are
+        checked.
     """
-    out = _grid(scores, features, (k,), groups, pool, metric, block_size)
-    return _like(out[0], scores)
+    out = _smooth_items(scores, features, (k,), groups, pool, metric, block_size)
+    return _match_type(out[0], scores)
 
 
-@no_type_check  # it checks its arguments itself, and says more
+@no_type_check  # validate_inputs checks the arguments, with clearer errors
 def smooth_grid(
     scores: Shaped[ArrayLike, " n"],
     features: Shaped[ArrayLike, "n d"],
@@ -73,7 +75,7 @@ def smooth_grid(
     metric: str = "euclidean",
     block_size: int | None = None,
 ) -> Shaped[ArrayLike, "k n"]:
-    """`smooth` for several K from one pass over the distances.
+    """Smooths as `smooth` does, for several K in one pass over the distances.
 
     Args:
       scores: see `smooth`, as for all arguments but `ks`.
@@ -90,10 +92,11 @@ def smooth_grid(
     Raises:
       ValueError: see `smooth`.
     """
-    return _like(_grid(scores, features, ks, groups, pool, metric, block_size), scores)
+    out = _smooth_items(scores, features, ks, groups, pool, metric, block_size)
+    return _match_type(out, scores)
 
 
-@no_type_check  # it checks its arguments itself, and says more
+@no_type_check  # validate_inputs checks the arguments, with clearer errors
 def smooth_queries(
     query_scores: Shaped[ArrayLike, " m"],
     query_features: Shaped[ArrayLike, "m d"],
@@ -109,9 +112,9 @@ def smooth_queries(
 ) -> Shaped[ArrayLike, " m"]:
     """Smooths new items' scores over a stored history: the operating phase of Sec. III.
 
-    Each query takes its own score and its k - 1 nearest rows of the history; every row of its group
-    and of the pool is a candidate. A history that is a memory-mapped file beyond a quarter of the
-    device's memory is read in chunks.
+    Averages each query's own score and those of its k - 1 nearest rows of the history; every row of
+    its group and of the pool is a candidate. A history that is a memory-mapped file beyond a
+    quarter of the device's memory is read in chunks.
 
     Args:
       query_scores: [m] a_G of the new items.
@@ -119,7 +122,7 @@ def smooth_queries(
       scores: [n] a_G of the history.
       features: [n, d].
       k: K, the query itself counted.
-      query_groups: [m]; needed where `groups` is given, and only there.
+      query_groups: [m]; needed if `groups` is given, and only then.
       groups: [n].
       pool: [n].
       metric: see `smooth`.
@@ -131,7 +134,7 @@ def smooth_queries(
     Raises:
       ValueError: see `smooth`.
     """
-    problem = validate_inputs(
+    inputs = validate_inputs(
         scores,
         features,
         (k,),
@@ -141,136 +144,60 @@ def smooth_queries(
         queries=(query_scores, query_features, query_groups),
         block_size=block_size,
     )
-    if isinstance(problem.features, np.memmap) and k > 1:
-        out = smooth_streamed(
-            problem.query_scores,
-            problem.query_features,
-            problem.query_groups,
-            problem.scores,
-            problem.features,
-            problem.groups,
-            problem.pool,
-            k,
-            metric=metric,
-        )
-        return _like(out, query_scores)
-    out = _smooth(
-        problem,
-        problem.query_scores,
-        problem.query_features,
-        problem.query_groups,
-        own=False,
-        metric=metric,
-        block_size=block_size,
-    )
-    return _like(out[0], query_scores)
+    queries = inputs.query_scores, inputs.query_features, inputs.query_groups
+    options = dict(exclude_self=False, metric=metric, block_size=block_size)
+    return _match_type(_smooth(inputs, *queries, **options)[0], query_scores)
 
 
-@functools.partial(jax.jit, static_argnames=("ks", "metric", "block"))
-def smooth_blocks(
-    scores: Float[Array, " n"],
-    features: Float[Array, "n d"],
-    groups: Int[Array, " n"],
-    pool: Bool[Array, " n"],
-    query_scores: Float[Array, " m"],
-    query_features: Float[Array, "m d"],
-    query_groups: Int[Array, " m"],
-    own: Int[Array, " m"],
-    unit: Int[Array, " n"] | None = None,
-    *,
-    ks: tuple[int, ...],
-    metric: str,
-    block: int,
-) -> Float[Array, "k m"]:
-    """The readable form of Eq. 7: distances, top-k, gather, mean, block by block.
-
-    `own` [m] and `unit` [n] say what may not be a neighbour, see `block_distances`.
-    """
-    features, query_features = (
-        to_metric_space(features, metric),
-        to_metric_space(query_features, metric),
-    )
-    mean = features.mean(0, keepdims=True)
-    items = make_candidates(features - mean, groups, pool, unit)
-    queries = Queries(query_features - mean, query_groups, own)
-    others = max(ks) - 1
-    m = len(query_scores)
-
-    def one_block(inputs: tuple[Array, Queries]) -> Float[Array, "b k"]:
-        a_query, block_queries = inputs
-        if others == 0:
-            return jnp.broadcast_to(a_query[:, None], (block, len(ks)))
-        neighbours = scores[nearest(block_queries, items, others)]
-        sums = jnp.cumsum(jnp.concatenate([a_query[:, None], neighbours], axis=1), axis=1)
-        return sums[:, jnp.asarray(ks) - 1] / jnp.asarray([ks], sums.dtype)
-
-    def blocks(x: Array) -> Array:
-        padded = jnp.pad(x, [(0, -m % block)] + [(0, 0)] * (x.ndim - 1))
-        return padded.reshape(-1, block, *x.shape[1:])
-
-    out = jax.lax.map(one_block, (blocks(query_scores), jax.tree.map(blocks, queries)))
-    return out.reshape(-1, len(ks))[:m].T
-
-
-def _grid(scores, features, ks, groups, pool, metric, block_size) -> Float[Array, "k n"]:
-    """All of `smooth_grid` but the result's type."""
-    problem = validate_inputs(
+def _smooth_items(scores, features, ks, groups, pool, metric, block_size) -> Float[Array, "k n"]:
+    """Smooths items that are their own queries."""
+    inputs = validate_inputs(
         scores, features, ks, groups=groups, pool=pool, metric=metric, block_size=block_size
     )
-    return _smooth(
-        problem,
-        problem.scores,
-        problem.features,
-        problem.groups,
-        own=True,
-        metric=metric,
-        block_size=block_size,
-    )
+    queries = inputs.scores, inputs.features, inputs.groups
+    options = dict(exclude_self=True, metric=metric, block_size=block_size)
+    return _smooth(inputs, *queries, **options)
 
 
 def _smooth(
-    problem: SmoothingInputs, query_scores, query_features, query_groups, *, own, metric, block_size
+    inputs: SmoothingInputs,
+    query_scores: Float[Array, " m"],
+    query_features: Float[Array, "m d"],
+    query_groups: Any,
+    *,
+    exclude_self: bool,
+    metric: str,
+    block_size: int | None,
 ) -> Float[Array, "k m"]:
-    """Sorts where the problem is small, selects elsewhere and where it is spread over devices."""
-    n, m = len(problem.scores), len(query_scores)
-    if is_sharded(problem.features):
-        return smooth_sharded(
-            problem,
-            query_scores,
-            query_features,
-            query_groups,
-            own=own,
-            metric=metric,
-            block_size=block_size,
-        )
-    if not sorting_is_faster(n, max(problem.ks)):
-        return smooth_by_selection(
-            problem,
-            query_scores,
-            query_features,
-            query_groups,
-            own=own,
-            metric=metric,
-            block_size=block_size,
-        )
-    block = min(m, block_size or max(1, BLOCK_BYTES // (4 * n)))
-    groups, pool, query_groups = map(jnp.asarray, (problem.groups, problem.pool, query_groups))
+    """Chooses the route through Eq. 7."""
+    n, m = len(inputs.scores), len(query_scores)
+    queries = query_scores, query_features, query_groups
+    options = dict(exclude_self=exclude_self, metric=metric, block_size=block_size)
+    if isinstance(inputs.features, np.memmap) and max(inputs.ks) > 1:
+        history = inputs.scores, inputs.features, inputs.groups, inputs.pool
+        return smooth_streamed(*queries, *history, max(inputs.ks), metric=metric)[None]
+    if is_sharded(inputs.features):
+        return smooth_sharded(inputs, *queries, **options)
+    if max(inputs.ks) > 1 and n * max(inputs.ks) > MAX_SORTED:
+        return smooth_by_selection(inputs, *queries, **options)
+    groups, pool, query_groups = map(jnp.asarray, (inputs.groups, inputs.pool, query_groups))
     return smooth_blocks(
-        problem.scores,
-        problem.features,
+        inputs.scores,
+        inputs.features,
         groups.astype(jnp.int32),
         pool,
         query_scores,
         query_features,
         query_groups.astype(jnp.int32),
-        jnp.arange(m) if own else jnp.full(m, -1),
-        ks=problem.ks,
+        jnp.arange(m) if exclude_self else jnp.full(m, -1),
+        ks=inputs.ks,
         metric=metric,
-        block=block,
+        block=min(m, block_size or max(1, BLOCK_BYTES // (4 * n))),
     )
 
 
-def _like(out: Array, given: ArrayLike) -> ArrayLike:
-    if isinstance(given, jax.Array) or is_traced(out):
-        return match_sharding(out.astype(given.dtype), given)
-    return to_host(out).astype(np.asarray(given).dtype)
+def _match_type(out: Float[Array, "*k m"], scores: ArrayLike) -> ArrayLike:
+    """Returns results in the type, and the sharding, of the scores that they belong to."""
+    if isinstance(scores, jax.Array) or is_traced(out):
+        return match_sharding(out.astype(scores.dtype), scores)
+    return to_host(out).astype(np.asarray(scores).dtype)

@@ -1,7 +1,7 @@
-"""Eq. 7 where a segment's neighbours are of other clips.
+"""Eq. 7 with neighbours from other clips only.
 
-The paper leaves only the item itself out. Seven overlapping segments of one recording lie near each
-other, so that a small K may average over little else; this is the other reading, for segments.
+The paper excludes only the item itself. Seven overlapping segments of one recording lie near each
+other, so the mean over a small K may contain little else; this is the other reading of Eq. 7.
 """
 
 import jax.numpy as jnp
@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from jax_dns.errors import InputError
-from jax_dns.smoothing.api import smooth_blocks
+from jax_dns.smoothing.reference import smooth_blocks
 from jax_dns.smoothing.validation import validate_inputs
 
-BLOCK = 256  # queries at once: 3 MB of distances to the 2,800 segments of a section
+BLOCK = 256  # queries: 3 MB of distances to the 2,800 segments of a section
 
 
 def smooth_other_clips(
@@ -40,31 +40,32 @@ def smooth_other_clips(
       [len(ks), n], rows in the order of `ks`, in the type of `scores`.
 
     Raises:
-      InputError: what `smooth_grid` refuses, and a K beyond `1 + other_clip_counts(...).min()`.
+      InputError: arguments that `smooth_grid` refuses, or a K larger than
+        `1 + other_clip_counts(...).min()`.
     """
-    problem = validate_inputs(scores, features, ks, groups=groups, pool=pool, metric=metric)
+    inputs = validate_inputs(scores, features, ks, groups=groups, pool=pool, metric=metric)
     counts = other_clip_counts(clip, groups, pool)
     row = int(counts.argmin())
-    if max(problem.ks) > 1 + counts[row]:
+    if max(inputs.ks) > 1 + counts[row]:
         raise InputError(
-            f"k: {max(problem.ks)}, expected at most {1 + counts[row]}: "
+            f"k: {max(inputs.ks)}, expected at most {1 + counts[row]}: "
             f"item {row} has {counts[row]} candidates in other clips"
         )
-    out = np.empty((len(problem.ks), len(scores)), scores.dtype)
+    out = np.empty((len(inputs.ks), len(scores)), scores.dtype)
     for group in np.unique(groups):
         rows = np.flatnonzero(groups == group)
-        here = problem.scores[rows], problem.features[rows]
+        items = inputs.scores[rows], inputs.features[rows]
         one_group = jnp.zeros(len(rows), jnp.int32)
-        own = jnp.asarray(np.unique(clip[rows], return_inverse=True)[1], jnp.int32)
+        clip_number = jnp.asarray(np.unique(clip[rows], return_inverse=True)[1], jnp.int32)
         out[:, rows] = smooth_blocks(
-            *here,
+            *items,
             one_group,
             jnp.asarray(pool[rows]),
-            *here,
+            *items,
             one_group,
-            own,
-            own,
-            ks=problem.ks,
+            clip_number,
+            clip_number,
+            ks=inputs.ks,
             metric=metric,
             block=min(len(rows), BLOCK),
         )
@@ -74,11 +75,11 @@ def smooth_other_clips(
 def other_clip_counts(
     clip: Int[np.ndarray, " n"], groups: Int[np.ndarray, " n"], pool: Bool[np.ndarray, " n"]
 ) -> Int[np.ndarray, " n"]:
-    """How many candidates each item has in other clips: its group's pool less its own clip's."""
+    """Counts each item's candidates in other clips: its group's pool without its own clip's."""
 
-    def in_pool(of: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
-        inverse = np.unique(of, return_inverse=True)[1]
+    def pool_size(label: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
+        inverse = np.unique(label, return_inverse=True)[1]
         return np.bincount(inverse, weights=pool)[inverse].astype(int)
 
-    both = np.unique(np.stack([groups, clip]), axis=1, return_inverse=True)[1]
-    return in_pool(groups) - in_pool(both.reshape(-1))
+    group_and_clip = np.unique(np.stack([groups, clip]), axis=1, return_inverse=True)[1]
+    return pool_size(groups) - pool_size(group_and_clip.reshape(-1))

@@ -169,7 +169,7 @@ def test_gradients_flow_to_the_scores(rng):
 
 def test_no_block_is_larger_than_asked_for(rng):
     """The N x N matrix never exists: 30,000 items in blocks of 16 need 2 MB, not 3.6 GB."""
-    from jax_dns.smoothing.api import smooth_blocks
+    from jax_dns.smoothing.reference import smooth_blocks
 
     n = 30_000
     shapes = [(n,), (n, 4), (n,), (n,), (n,), (n, 4), (n,), (n,)]

@@ -21,8 +21,7 @@ def setting(rng, n=30):
 
 def test_distances_and_candidates(rng):
     features, groups, pool = setting(rng)
-    own = jnp.arange(30)
-    queries = Queries(features, groups, own)
+    queries = Queries(features, groups, jnp.arange(30))
     got = np.asarray(block_distances(queries, make_candidates(features, groups, pool)))
     for i in range(30):
         for j in range(30):

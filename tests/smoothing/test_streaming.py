@@ -7,7 +7,7 @@ from smoothing_oracle import check
 
 from jax_dns import smooth_queries
 from jax_dns.smoothing import streaming, validation
-from jax_dns.smoothing.streaming import MEAN_ROWS, origin_of
+from jax_dns.smoothing.streaming import MEAN_ROWS, sample_mean
 
 
 def periodic(rng, n, d, *, far, offset):
@@ -27,7 +27,7 @@ def test_the_origin_is_near_the_mean(rng, kind, offset):
         features[777] += 1e4
     mean = features.mean(0, dtype=np.float64)
     far = np.linalg.norm(features - mean, axis=1).max()
-    origin = origin_of(features, metric="euclidean", dtype=jnp.dtype("float32"))
+    origin = sample_mean(features, metric="euclidean", dtype=jnp.dtype("float32"))
     assert np.linalg.norm(origin[0] - mean) < 0.05 * far
 
 
@@ -42,7 +42,7 @@ def test_exact_in_hostile_orders_and_far_from_the_origin(
     new = features[::450] + (0.1 * rng.normal(size=(20, d))).astype(np.float32)
     file = np.memmap(tmp_path / "features", np.float32, "w+", shape=features.shape)
     file[:] = features
-    monkeypatch.setattr(validation, "streams", lambda features: True)
+    monkeypatch.setattr(validation, "is_streamed", lambda features: True)
     monkeypatch.setattr(streaming, "CHUNK_BYTES", 4 * d * 2_000)
     for k in (2, 300):
         got = smooth_queries(new_scores, new, scores, file, k, metric=metric)

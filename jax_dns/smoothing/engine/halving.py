@@ -48,8 +48,8 @@ NETWORK = (
 class Shortlist(NamedTuple):
     """A part of each row's values, in another order."""
 
-    kept: Float[Array, "m c"]  # c as `padded_columns` gives, infinite where there is none
-    left_out: Float[Array, " m"]  # the least of the others
+    values: Float[Array, "m c"]  # c as `padded_columns` gives, infinite where there is none
+    smallest_dropped: Float[Array, " m"]
 
 
 def halvings(ks: tuple[int, ...], n: int) -> dict[int, tuple[int, ...]]:
@@ -61,9 +61,9 @@ def halvings(ks: tuple[int, ...], n: int) -> dict[int, tuple[int, ...]]:
     return of if len(ks) - len(of.get(0, ())) >= LEAST else {0: ks}
 
 
-def halve_columns(given: Shortlist) -> Shortlist:
+def halve_columns(shortlist: Shortlist) -> Shortlist:
     """Half of the values, the smaller ones of their groups."""
-    parts = jnp.split(given.kept, EIGHT, axis=1)
+    parts = jnp.split(shortlist.values, EIGHT, axis=1)
     for i, j in NETWORK:
         parts[i], parts[j] = jnp.minimum(parts[i], parts[j]), jnp.maximum(parts[i], parts[j])
     first, second = zip(*(jnp.split(x, 2, axis=1) for x in parts))
@@ -72,4 +72,4 @@ def halve_columns(given: Shortlist) -> Shortlist:
     missing = padded_columns(kept.shape[1]) - kept.shape[1]
     kept = jnp.pad(kept, ((0, 0), (0, missing)), constant_values=jnp.inf)
     others = functools.reduce(jnp.minimum, [jnp.maximum(x, y) for x, y in pairs])
-    return Shortlist(kept, jnp.minimum(given.left_out, jnp.min(others, axis=1)))
+    return Shortlist(kept, jnp.minimum(shortlist.smallest_dropped, jnp.min(others, axis=1)))

@@ -53,7 +53,7 @@ class QueryBlock(NamedTuple):
 
     scores: Float[Array, "*m"]
     features: Float[Array, "*m d"]
-    own: Int[Array, "*m"]  # place among the items, or -1
+    self_index: Int[Array, "*m"]  # position among the items, or -1
 
 
 class PrunedBlock(NamedTuple):
@@ -130,7 +130,7 @@ def _nearest_pivot(features: Float[Array, "n d"], pivots: Float[Array, "p d"]) -
     return jax.lax.map(lambda x: jnp.argmin(norms - 2 * (pivots @ x)), features, batch_size=ORDERED)
 
 
-def smooth_blocks(
+def smooth_pruned_blocks(
     items: ChunkedCandidates,
     blocks: tuple[Int[Array, "t b"], Int[Array, "t b"]],
     *,
@@ -152,12 +152,12 @@ def smooth_blocks(
     """
 
     def one_block(credit: Array, block: tuple[Array, Array]) -> tuple[Array, Array]:
-        asked = gather_queries(*block)
-        nothing = jnp.zeros((len(ks), len(asked.own)), asked.scores.dtype), jnp.bool_(False)
+        query = gather_queries(*block)
+        nothing = jnp.zeros((len(ks), len(query.self_index)), query.scores.dtype), jnp.bool_(False)
         smoothed, sure = jax.lax.cond(
-            credit > 0, lambda x: _leaving_out(items, x, ks), lambda _: nothing, asked
+            credit > 0, lambda x: _leaving_out(items, x, ks), lambda _: nothing, query
         )
-        smoothed = jax.lax.cond(sure, lambda _: smoothed, lambda x: _in_parts(fallback, x), asked)
+        smoothed = jax.lax.cond(sure, lambda _: smoothed, lambda x: _in_parts(fallback, x), query)
         return jnp.minimum(credit + jnp.where(sure, 1, -1), 2 * CREDIT), smoothed
 
     return jax.lax.scan(one_block, jnp.int32(CREDIT), blocks)[1]
@@ -180,19 +180,19 @@ def limits(
     near = items.norms[None, :SAMPLE] - 2 * products
     mean = SAMPLE * (rank / items.count)
     there = jnp.minimum(jnp.ceil(mean + 4 * jnp.sqrt(mean) + 1), SAMPLE).astype(jnp.int32)
-    found = select(near, there[None], low, high, jnp.full(len(low), SAMPLE, jnp.int32))
-    found = Bracket(*(x[0] for x in found))
-    return low, jnp.where(found.below_low >= there, found.low, found.high), high
+    bracket = select(near, there[None], low, high, jnp.full(len(low), SAMPLE, jnp.int32))
+    bracket = Bracket(*(x[0] for x in bracket))
+    return low, jnp.where(bracket.below_low >= there, bracket.low, bracket.high), high
 
 
 def prune_chunks(
-    items: ChunkedCandidates, asked: QueryBlock, limit: Float[Array, " b"], high: Float[Array, " b"]
+    items: ChunkedCandidates, query: QueryBlock, limit: Float[Array, " b"], high: Float[Array, " b"]
 ) -> PrunedBlock:
     """Copies the chunks in which some query has a value below its limit, and the sample.
 
     Args:
       items: candidates.
-      asked: a block.
+      query: a block.
       limit: [b].
       high: [b] all finite values are below.
 
@@ -206,7 +206,7 @@ def prune_chunks(
         jnp.int32(0),
     )
     reach = limit + 1e-6 * high  # more than three sums are rounded by
-    q = -2 * asked.features  # exact, and one operation less for each value
+    q = -2 * query.features  # exact, and one operation less for each value
 
     def one_chunk(kept: PrunedBlock, i: Int[Array, ""]) -> tuple[PrunedBlock, None]:
         first = i * CHUNK
@@ -217,7 +217,7 @@ def prune_chunks(
 
         def add(kept: PrunedBlock) -> PrunedBlock:
             near = norms[None, :] + products
-            itself = asked.own[:, None] - first == jnp.arange(CHUNK)[None, :]
+            itself = query.self_index[:, None] - first == jnp.arange(CHUNK)[None, :]
             to = jnp.minimum(kept.used * CHUNK, room - CHUNK)
             return PrunedBlock(
                 jax.lax.dynamic_update_slice(kept.near, jnp.where(itself, jnp.inf, near), (0, to)),
@@ -232,12 +232,12 @@ def prune_chunks(
 
 
 def _leaving_out(
-    items: ChunkedCandidates, asked: QueryBlock, ks: tuple[int, ...]
+    items: ChunkedCandidates, query: QueryBlock, ks: tuple[int, ...]
 ) -> tuple[Float[Array, "k b"], Bool[Array, ""]]:
     """A block by the chunks that hold its neighbours, and whether they surely do."""
-    low, limit, high = limits(items, asked.features, max(ks) - 1)
-    kept = prune_chunks(items, asked, limit, high)
-    total = items.count - (asked.own >= 0).astype(jnp.int32)
+    low, limit, high = limits(items, query.features, max(ks) - 1)
+    kept = prune_chunks(items, query, limit, high)
+    total = items.count - (query.self_index >= 0).astype(jnp.int32)
 
     def by_columns(columns: int) -> Callable[..., tuple[Array, Array]]:
         def one_part(inputs: tuple[Array, ...]) -> tuple[Array, Array]:
@@ -249,7 +249,7 @@ def _leaving_out(
 
     room = kept.near.shape[1]
     held = kept.used * CHUNK
-    parts = kept.near, asked.scores, low, limit, total
+    parts = kept.near, query.scores, low, limit, total
     smoothed, sure = jax.lax.cond(held <= room // 2, by_columns(room // 2), by_columns(room), parts)
     return smoothed, (held <= room) & jnp.all(sure)
 

@@ -1,4 +1,4 @@
-"""Arrays on several devices: their mesh, their rows, their faults, and results laid out alike."""
+"""Arrays on several devices: their mesh, their rows, invalid values, and the results' sharding."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ from jaxtyping import Array
 
 from jax_dns.types import ArrayLike
 
-ROWS = "rows"  # the one axis of the mesh that the work is done on
+ROWS = "rows"  # the mesh's only axis
 
 
 def is_sharded(x: Any) -> bool:
-    """Whether an array's values are known and lie on more than one device."""
+    """Whether an array is concrete and lies on more than one device."""
     return (
         isinstance(x, jax.Array)
         and not isinstance(x, jax.core.Tracer)
@@ -24,8 +24,11 @@ def is_sharded(x: Any) -> bool:
 
 
 def with_auto_axes(x: jax.Array) -> jax.Array:
-    """The same buffers on a mesh of Auto axes: `jax.make_mesh` makes Explicit ones, whose arrays
-    refuse operations that leave the result's sharding open."""
+    """Moves an array to a mesh of Auto axes without a copy.
+
+    `jax.make_mesh` makes Explicit axes, whose arrays refuse operations that leave the result's
+    sharding open.
+    """
     sharding = x.sharding
     if not isinstance(sharding, NamedSharding):
         return x
@@ -34,9 +37,9 @@ def with_auto_axes(x: jax.Array) -> jax.Array:
 
 
 def row_mesh(x: jax.Array) -> Mesh:
-    """All devices of an array on one axis, in the order of the rows that they hold."""
-    at = x.sharding.devices_indices_map(x.shape)
-    order = sorted(at, key=lambda device: (at[device][0].start or 0, device.id))
+    """Makes a mesh of one axis from an array's devices, in the order of the rows that they hold."""
+    index_of = x.sharding.devices_indices_map(x.shape)
+    order = sorted(index_of, key=lambda device: (index_of[device][0].start or 0, device.id))
     return Mesh(np.asarray(order), (ROWS,))
 
 
@@ -44,12 +47,12 @@ def place(x: Any, mesh: Mesh, rows: int) -> jax.Array:
     """Shards rows over a mesh, padded with zeros.
 
     Args:
-      x: [n, ...] NumPy or JAX; where it is NumPy in several processes, the same in each.
+      x: [n, ...] NumPy or JAX; if NumPy in several processes, the same in each.
       mesh: of `row_mesh`, p devices.
-      rows: of each device; p * rows >= n.
+      rows: on each device; p * rows >= n.
 
     Returns:
-      [p * rows, ...]. Nothing is copied where x lies so already.
+      [p * rows, ...]. Nothing is copied if x is sharded so already.
     """
     sharding, missing = NamedSharding(mesh, P(ROWS)), mesh.size * rows - len(x)
     widths = [(0, missing)] + [(0, 0)] * (np.ndim(x) - 1)
@@ -58,19 +61,19 @@ def place(x: Any, mesh: Mesh, rows: int) -> jax.Array:
     if isinstance(x, jax.Array) and x.sharding.device_set == set(mesh.devices.flat):
         if not missing:
             return jax.device_put(x, sharding)
-        # Rows that don't divide can't be sharded in JAX: such an array is replicated, or nearly.
-        whole = jax.device_put(x, NamedSharding(mesh, P()))
-        return jax.jit(lambda x: jnp.pad(x, widths), out_shardings=sharding)(whole)
+        # JAX can't shard rows that don't divide: such an array is replicated, or nearly.
+        replicated = jax.device_put(x, NamedSharding(mesh, P()))
+        return jax.jit(lambda x: jnp.pad(x, widths), out_shardings=sharding)(replicated)
     return shard_rows(np.pad(to_host(x), widths), mesh)
 
 
 def shard_rows(x: np.ndarray, mesh: Mesh) -> jax.Array:
-    """Shards the first axis of what every process holds whole."""
+    """Shards the first axis of an array that every process holds whole."""
     return jax.make_array_from_callback(x.shape, NamedSharding(mesh, P(ROWS)), lambda at: x[at])
 
 
 def to_host(x: Any) -> np.ndarray:
-    """All of an array in each process, collected from the others where needed."""
+    """Returns the whole array as NumPy, collected from other processes where needed."""
     if isinstance(x, jax.Array) and not (x.is_fully_addressable or x.is_fully_replicated):
         from jax.experimental import multihost_utils
 
@@ -78,11 +81,12 @@ def to_host(x: Any) -> np.ndarray:
     return np.asarray(x)
 
 
-def match_sharding(out: jax.Array, given: ArrayLike) -> jax.Array:
-    """Lays results [n] or [k, n] out as the scores [n] that they belong to."""
-    if needs_no_layout(out, given):
+def match_sharding(out: jax.Array, scores: ArrayLike) -> jax.Array:
+    """Shards results [n] or [k, n] as the scores [n] are."""
+    traced = any(isinstance(x, jax.core.Tracer) for x in (out, scores))
+    if traced or not (is_sharded(out) or is_sharded(scores)):
         return out
-    sharding = given.sharding
+    sharding = scores.sharding
     if out.ndim > 1 and isinstance(sharding, NamedSharding):
         sharding = NamedSharding(sharding.mesh, P(None, *sharding.spec))
     if sharding.is_fully_addressable and not out.is_fully_addressable:
@@ -90,24 +94,20 @@ def match_sharding(out: jax.Array, given: ArrayLike) -> jax.Array:
     return jax.device_put(out, sharding)
 
 
-def needs_no_layout(out: jax.Array, given: ArrayLike) -> bool:
-    """Whether nothing is to be laid out."""
-    traced = any(isinstance(x, jax.core.Tracer) for x in (out, given))
-    return traced or not (is_sharded(out) or is_sharded(given))
-
-
 @jax.jit
 def _find_invalid_row(x: Array) -> tuple[Array, ...]:
     x = x.reshape(len(x), -1)
-    bad, zero = ~jnp.isfinite(x), ~x.any(1)
-    row = bad.any(1).argmax()
-    return bad.any(), row, x[row][bad[row].argmax()], zero.any(), zero.argmax()
+    invalid, zero = ~jnp.isfinite(x), ~x.any(1)
+    row = invalid.any(1).argmax()
+    return invalid.any(), row, x[row][invalid[row].argmax()], zero.any(), zero.argmax()
 
 
 def find_invalid_row(x: jax.Array) -> tuple[int | None, float, int | None]:
-    """Number and value of the first row that isn't finite, number of the first that is zero.
+    """Finds rows that smoothing refuses, on the devices that hold them.
 
-    Found where the rows lie: none of them comes to the host.
+    Returns:
+      The number of the first row that isn't finite (None: all are) and its first such value, and
+      the number of the first row of zeros (None: there is none).
     """
-    bad, row, value, zero, zero_row = (np.asarray(y).item() for y in _find_invalid_row(x))
-    return (row if bad else None), value, (zero_row if zero else None)
+    invalid, row, value, zero, zero_row = (np.asarray(y).item() for y in _find_invalid_row(x))
+    return (row if invalid else None), value, (zero_row if zero else None)

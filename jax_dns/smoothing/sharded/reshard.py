@@ -1,8 +1,8 @@
-"""Who meets whom where items lie on several devices, and how rows change hands.
+"""How rows move between devices so that each holds an equal share of every group.
 
-A plan is made on the host from groups and pool alone, the same in every process: rows of a group
-(and, among them, those of the pool) are dealt out so that every device holds an equal share of
-each, whatever order they came in. One all-to-all brings the rows there, one brings results back.
+A plan is made on the host from groups and pool alone, the same in every process. Rows of a group
+(and of its pool) are spread over all devices equally, whatever order they came in. One all-to-all
+moves the rows, another moves the results back.
 """
 
 import functools
@@ -15,29 +15,29 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Bool, Int
 
-from jax_dns.smoothing.engine.grouped import make_group_block
+from jax_dns.smoothing.partition import partition_by_group
 from jax_dns.smoothing.sharded.arrays import ROWS, shard_rows
 
 
 class ReshardPlan(NamedTuple):
-    """Which of its rows each device sends to which (None: all stay), and what each holds then."""
+    """Which rows each device sends to which, and which it holds after that."""
 
-    send: Int[np.ndarray, "p p c"] | None  # [from, to]: local rows, past the end where none
-    held: Int[np.ndarray, "p h"]  # numbers of the rows, or -1
+    send: Int[np.ndarray, "p p c"] | None  # [from, to]: local rows, past the end: none; None: stay
+    held: Int[np.ndarray, "p h"]  # row numbers, or -1
 
 
 class ShardedGroupBlock(NamedTuple):
-    """What of each device meets: places among the rows it holds; `own` is a place in `rows`."""
+    """One group's candidates and queries on each device: positions among the rows it holds."""
 
     rows: Int[np.ndarray, "p r"]
     row_count: Int[np.ndarray, " p"]
     queries: Int[np.ndarray, "p q"]
     query_count: Int[np.ndarray, " p"]
-    own: Int[np.ndarray, "p q"]  # -1 where a query is no item
+    self_index: Int[np.ndarray, "p q"]  # position in `rows` of the query itself; -1: none
 
 
 def plan_reshard(classes: Int[np.ndarray, " n"], devices: int, rows: int) -> ReshardPlan:
-    """Plans who gets which rows.
+    """Plans which device gets which rows.
 
     Args:
       classes: [n] of each row; every device gets an equal share of each class, give or take one.
@@ -51,26 +51,26 @@ def plan_reshard(classes: Int[np.ndarray, " n"], devices: int, rows: int) -> Res
     if (classes == classes[0]).all():
         held = np.arange(devices * rows)
         return ReshardPlan(None, np.where(held < n, held, -1).reshape(devices, rows))
-    to = np.empty(n, np.int64)
-    to[np.argsort(classes, kind="stable")] = np.arange(n) % devices
-    pair = np.arange(n) // rows * devices + to
+    target = np.empty(n, np.int64)
+    target[np.argsort(classes, kind="stable")] = np.arange(n) % devices
+    pair = np.arange(n) // rows * devices + target
     order = np.argsort(pair, kind="stable")
     counts = np.bincount(pair, minlength=devices**2)
-    place = np.arange(n) - np.repeat(np.cumsum(counts) - counts, counts)
+    position = np.arange(n) - np.repeat(np.cumsum(counts) - counts, counts)
     numbers = np.full((devices**2, counts.max()), -1, np.int64)
-    numbers[pair[order], place] = order
+    numbers[pair[order], position] = order
     numbers = numbers.reshape(devices, devices, -1)
     send = np.where(numbers < 0, rows, numbers % rows).astype(np.int32)
     return ReshardPlan(send, numbers.swapaxes(0, 1).reshape(devices, -1))
 
 
 def scatter_rows(x: jax.Array, plan: ReshardPlan, mesh: Mesh) -> jax.Array:
-    """[p * rows, ...] by number to [p * h, ...] as dealt."""
+    """Moves rows [p * rows, ...] from their original order to the plan's order [p * h, ...]."""
     return x if plan.send is None else _scatter_rows(x, shard_rows(plan.send, mesh), mesh=mesh)
 
 
 def gather_rows(out: jax.Array, plan: ReshardPlan, mesh: Mesh, rows: int) -> jax.Array:
-    """[k, p * h] as dealt to [k, p * rows] by number."""
+    """Moves columns [k, p * h] from the plan's order to the original order [k, p * rows]."""
     if plan.send is None:
         return out
     return _gather_rows(out, shard_rows(plan.send, mesh), mesh=mesh, rows=rows)
@@ -101,52 +101,55 @@ def partition_held_rows(
     plan: ReshardPlan,
     query_group: Int[np.ndarray, " m"],
     query_plan: ReshardPlan,
-    number: int,
-    own: bool,
+    n_groups: int,
+    *,
+    exclude_self: bool,
 ) -> list[ShardedGroupBlock]:
-    """For each of `number` groups, which held rows of each device meet which queries.
+    """Runs `partition_by_group` on the rows that each device holds.
 
     Args:
-      group: [n] below `number`.
-      pool: [n] booleans.
+      group: [n] group number of each item; from `n_groups` on for items to leave out.
+      pool: [n] which items may be neighbours.
       plan: of the items.
-      query_group: [m].
-      query_plan: of the queries; the same where `own`.
-      number: of groups.
-      own: whether query i is item i.
+      query_group: [m] group number of each query.
+      query_plan: of the queries; the same as `plan` if `exclude_self`.
+      n_groups: how many groups there are.
+      exclude_self: whether query i is item i.
 
     Returns:
-      Of each group its places by device, padded to the longest.
+      A block for each group, padded to the device with the most rows.
     """
-    held, asked = plan.held, query_plan.held
-    items = [_by_value(np.where((h >= 0) & pool[h], group[h], number), number) for h in held]
-    queries = [_by_value(np.where(h >= 0, query_group[h], number), number) for h in asked]
-    out = []
-    for g in range(number):
-        parts = [make_group_block(i[g], q[g], held.shape[1], own) for i, q in zip(items, queries)]
-        rows, wanted, places = zip(*parts)
-        out.append(
+
+    def held_groups(held: Int[np.ndarray, " h"], group: Int[np.ndarray, " n"]) -> np.ndarray:
+        return np.where(held >= 0, group[held], n_groups)
+
+    by_device = [
+        partition_by_group(
+            held_groups(held, group),
+            pool[held],
+            held_groups(held_queries, query_group),
+            n_groups,
+            exclude_self=exclude_self,
+        )
+        for held, held_queries in zip(plan.held, query_plan.held)
+    ]
+    blocks = []
+    for one_group in zip(*by_device):
+        rows, queries, self_index = zip(*one_group)
+        row_count, query_count = (np.asarray([*map(len, x)], np.int32) for x in (rows, queries))
+        blocks.append(
             ShardedGroupBlock(
-                _stack(rows, 0),
-                np.asarray([len(x) for x in rows], np.int32),
-                _stack(wanted, 0),
-                np.asarray([len(x) for x in wanted], np.int32),
-                _stack(places, -1),
+                _stack(rows, 0), row_count, _stack(queries, 0), query_count, _stack(self_index, -1)
             )
         )
-    return out
+    return blocks
 
 
-def _by_value(x: Int[np.ndarray, " n"], number: int) -> list[np.ndarray]:
-    """Places of each value below `number`."""
-    counts = np.bincount(x, minlength=number + 1)
-    return np.split(np.argsort(x, kind="stable"), np.cumsum(counts)[:-1])[:number]
+def widen(x: Int[np.ndarray, "p r"], size: int, fill: int = 0) -> Int[np.ndarray, "p s"]:
+    """Pads the second axis to `size`."""
+    return np.pad(x, ((0, 0), (0, size - x.shape[1])), constant_values=fill)
 
 
 def _stack(rows: tuple[np.ndarray, ...], fill: int) -> Int[np.ndarray, "p r"]:
     size = max(1, *map(len, rows))
     return np.stack([np.pad(x, (0, size - len(x)), constant_values=fill) for x in rows])
-
-
-def widen(x: Int[np.ndarray, "p r"], size: int, fill: int = 0) -> Int[np.ndarray, "p s"]:
-    return np.pad(x, ((0, 0), (0, size - x.shape[1])), constant_values=fill)

@@ -1,4 +1,4 @@
-"""The selection against the readable path, and how a problem is taken apart."""
+"""The engine against the readable form of Eq. 7."""
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ from smoothing_oracle import agree, check, plain
 
 from jax_dns import smooth, smooth_grid, smooth_queries
 from jax_dns.smoothing import api, streaming, validation
-from jax_dns.smoothing.engine.grouped import block_rows, partition_by_group
+from jax_dns.smoothing.engine.grouped import block_rows
 
 
 def problem(rng, n, d=16):
@@ -48,18 +48,6 @@ def test_duplicates_of_a_query_are_shared_equally():
     np.testing.assert_allclose(got[:500], (scores[:500] + 99 * others) / 100, rtol=1e-5)
 
 
-def test_meetings_hold_each_query_once_and_only_its_pool(rng):
-    groups, pool = rng.integers(0, 5, 300), rng.random(300) < 0.5
-    meetings = partition_by_group(groups, pool, groups, own=True)
-    assert len(meetings) == 5
-    assert sorted(np.concatenate([m.queries for m in meetings])) == list(range(300))
-    for meeting in meetings:
-        (group,) = set(groups[meeting.queries])
-        assert set(meeting.rows) == set(np.flatnonzero(pool & (groups == group)))
-        for query, own in zip(meeting.queries, meeting.own):
-            assert meeting.rows[own] == query if pool[query] else own == -1
-
-
 def test_gradients_and_maps_pass_through(rng):
     scores, features = problem(rng, 600)
     gradient = jax.grad(lambda s: smooth(s, jnp.asarray(features), 40)[7])(jnp.asarray(scores))
@@ -80,16 +68,7 @@ def test_blocks_take_a_sixteenth_of_a_device_or_stay_on_the_chip(kind):
                 assert 128 <= rows <= 2**24 / columns
 
 
-def test_few_programs_for_many_sizes():
-    """Groups of any size are padded to four sizes an octave."""
-    from jax_dns.smoothing.engine.grouped import bucket
-
-    sizes = {bucket(n) for n in range(1_000, 8_001)}
-    assert len(sizes) <= 14
-    assert all(n <= bucket(n) <= 1.25 * n for n in range(4, 3_000))
-
-
-def test_queries_meet_a_history(rng):
+def test_queries_against_a_history(rng):
     scores, features = problem(rng, 2_000)
     new_scores, new = problem(rng, 50)
     got = smooth_queries(new_scores, new, scores, features, 300)
@@ -109,7 +88,7 @@ def test_a_history_in_a_file_is_read_in_chunks(rng, tmp_path, monkeypatch, metri
     file = np.memmap(tmp_path / "features", np.float32, "w+", shape=features.shape)
     file[:] = features
     agree(smooth_queries(new_scores, new, scores, file, 100, **options), expected)
-    monkeypatch.setattr(validation, "streams", lambda features: True)
+    monkeypatch.setattr(validation, "is_streamed", lambda features: True)
     monkeypatch.setattr(streaming, "CHUNK_BYTES", 4 * 16 * 300)
     agree(smooth_queries(new_scores, new, scores, file, 100, **options), expected)
     file[1_999, 3] = np.nan
@@ -126,7 +105,7 @@ def test_a_history_in_a_file_is_read_in_chunks(rng, tmp_path, monkeypatch, metri
 def test_duplicates_ties_and_scales_by_selection(features, scale, k):
     scores = np.random.default_rng(k).normal(size=37)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(api, "sorting_is_faster", lambda n, k: False)
+        patch.setattr(api, "MAX_SORTED", 0)
         features = features * np.float32(scale)
         check(smooth(scores, features, k), scores, features, k)
         check(smooth(scores, features + features[3], k), scores, features + features[3], k)

@@ -24,10 +24,10 @@ def test_half_is_kept_and_the_least_of_the_others_known(rng, columns):
     values = rng.normal(size=(6, columns)).astype(np.float32)
     listed = Shortlist(jnp.asarray(values), jnp.full(6, jnp.inf))
     for times in (1, 2, 3):
-        before, listed = np.asarray(listed.kept), halve_columns(listed)
-        kept = np.asarray(listed.kept)
+        before, listed = np.asarray(listed.values), halve_columns(listed)
+        kept = np.asarray(listed.values)
         assert kept.shape[1] == padded_columns(before.shape[1] // 2)
-        for row, kept_row, left_out in zip(before, kept, np.asarray(listed.left_out)):
+        for row, kept_row, left_out in zip(before, kept, np.asarray(listed.smallest_dropped)):
             held = np.sort(kept_row)[: len(row) // 2]
             assert np.isin(held, row).all()
             gone = np.setdiff1d(row, held)
@@ -39,7 +39,7 @@ def test_of_values_in_no_order_the_smallest_are_kept(rng):
     values = np.asarray(rng.normal(size=(2_000, 2_048)), np.float32)
     listed = halve_columns(Shortlist(jnp.asarray(values), jnp.full(2_000, jnp.inf)))
     needed = np.sort(values, axis=1)[:, 2_048 // 16 - 1]
-    assert (needed < np.asarray(listed.left_out)).mean() > 0.995
+    assert (needed < np.asarray(listed.smallest_dropped)).mean() > 0.995
 
 
 def test_which_ks_are_sought_where():

@@ -20,7 +20,7 @@ def weights_of(values, rank, total, how=None):
     finite = jnp.where(jnp.isfinite(values), values, 0)
     low = jnp.min(finite, axis=1) - 1 - jnp.abs(jnp.min(finite, axis=1))
     high = jnp.max(finite, axis=1) + 1 + jnp.abs(jnp.max(finite, axis=1))
-    of = select if how is None else functools.partial(kth_threshold._select, how=how)
+    of = select if how is None else functools.partial(kth_threshold._select, params=how)
     found = of(values, rank[None], low, high, total)
     return selection_weights(values, rank, Bracket(*(x[0] for x in found)))
 
@@ -82,7 +82,7 @@ def test_ordered_columns_defeat_the_sample_and_not_the_result():
 def test_several_ranks_together_are_each_alone(rng, how):
     values = jnp.asarray(pad(rng.normal(size=(40, 3_000)).astype(np.float32)))
     ranks = jnp.asarray([0, 1, 7, 100, 2_999, 3_000])
-    of = jax.jit(lambda *given: kth_threshold._select(*given, how=how))
+    of = jax.jit(lambda *given: kth_threshold._select(*given, params=how))
     bounds = jnp.full(40, -9.0), jnp.full(40, 9.0), jnp.full(40, 3_000, jnp.int32)
     together = of(values, ranks, *bounds)
     for i, rank in enumerate(ranks):
@@ -144,15 +144,6 @@ def test_any_orders_of_magnitude(rows, exponents, rank, seed):
     check(magnitudes * rng.choice([-1, 1], magnitudes.shape), rank)
 
 
-def test_bits_are_in_the_order_of_the_floats(rng):
-    values = np.sort(np.append(rng.standard_cauchy(100), [0, np.inf, -np.inf]).astype(np.float32))
-    bits = np.asarray(kth_threshold._bits(jnp.asarray(values)))
-    assert (np.diff(bits.astype(np.int64)) > 0).all()
-    np.testing.assert_array_equal(
-        kth_threshold._floats(jnp.asarray(bits), jnp.dtype("float32")), values
-    )
-
-
 @pytest.mark.parametrize("how", [kth_threshold.ON_CPU, kth_threshold.ON_ACCELERATOR])
 def test_it_is_done_in_few_passes(rng, monkeypatch, how):
     """The bound on time: eight counts over all of a well-behaved row."""
@@ -169,5 +160,5 @@ def test_it_is_done_in_few_passes(rng, monkeypatch, how):
     total = jnp.full(64, 8_400, jnp.int32)
     with jax.disable_jit():
         ranks = jnp.asarray([1_023])
-        kth_threshold._select(values, ranks, jnp.zeros(64), jnp.full(64, 1e4), total, how=how)
+        kth_threshold._select(values, ranks, jnp.zeros(64), jnp.full(64, 1e4), total, params=how)
     assert sum(shape == values.shape for shape in passes) <= 8

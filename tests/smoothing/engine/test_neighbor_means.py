@@ -60,8 +60,8 @@ def test_halving_changes_no_mean(rng, monkeypatch, tied):
     scores, own = (rng.normal(size=x).astype(np.float32) for x in (n, m))
     bounds = np.full(m, -20, np.float32), np.full(m, 10, np.float32), np.full(m, n, np.int32)
     asked = []
-    monkeypatch.setattr(module, "halve", lambda x: asked.append(1) or halve_columns(x))
-    halved, sure = means(near, scores, own, *bounds, ks=ks, halving=True)
+    monkeypatch.setattr(module, "halve_columns", lambda x: asked.append(1) or halve_columns(x))
+    halved, sure = means(near, scores, own, *bounds, ks=ks, halve=True)
     assert len(asked) == 3 and np.asarray(sure).all()
     plain, _ = means(near, scores, own, *bounds, ks=ks)
     np.testing.assert_allclose(halved, plain, rtol=1e-5, atol=1e-6)

@@ -10,7 +10,7 @@ from smoothing_oracle import agree, check, plain
 
 from jax_dns import smooth, smooth_grid, smooth_queries
 from jax_dns.smoothing.engine import pruning
-from jax_dns.smoothing.engine.grouped import make_group_block
+from jax_dns.smoothing.partition import partition_by_group
 
 N = 1_000
 KS = (2, 5, 40)
@@ -29,7 +29,7 @@ def blocks_done():
     with pytest.MonkeyPatch.context() as patch:
         for name, value in dict(SAMPLE=64, CHUNK=64, ROWS=32, PART=16, KEPT=2, PIVOTS=16).items():
             patch.setattr(pruning, name, value)
-        patch.setattr(pruning, "pays", lambda n, m, k: k > 1)
+        patch.setattr(pruning, "is_worth_pruning", lambda n, m, k: k > 1)
         patch.setattr(pruning, "_leaving_out", leaving_out)
         jax.clear_caches()
         yield done
@@ -40,6 +40,11 @@ def blocks_done():
 def sure(blocks_done):
     blocks_done.clear()
     return blocks_done
+
+
+def one_group():
+    every = np.zeros(N, int)
+    return partition_by_group(every, np.ones(N, bool), every, 1, exclude_self=True)[0]
 
 
 def clustered(rng, n, clusters=4):
@@ -67,7 +72,7 @@ def test_without_clusters_nothing_is_left_out_and_soon_not_tried(rng, sure):
 def test_a_sample_that_misleads_is_found_out(rng, sure):
     """Of 20 that lie close to the queries all are in the sample: too few are below its limit."""
     scores, features = clustered(rng, N, clusters=1)
-    near = make_group_block(np.arange(N), np.arange(N), N, False).rows[:20]
+    near = one_group().rows[:20]
     features[np.setdiff1d(np.arange(N), near)] *= 5
     new_scores, new = clustered(rng, 64, clusters=1)
     new = features[near].mean(0) + 0.1 * new
@@ -145,7 +150,7 @@ def check_some(got, scores, features, k, rows):
 
 def test_alike_ones_lie_together(rng):
     _, features = clustered(rng, N)
-    rows = make_group_block(np.arange(N), np.arange(N), N, True).rows
+    rows = one_group().rows
     ordered, queries = pruning.sort_by_centroid(
         jnp.asarray(features), jnp.asarray(features), rows, np.arange(N)
     )

@@ -1,4 +1,4 @@
-"""Cases that need several devices: run in a process of their own by `test_sharding`.
+"""Cases that need several devices: run in a process of their own by `test_query_blocks`.
 
     python tests/smoothing/sharded/on_devices.py CASE [process port]
 

@@ -1,114 +1,30 @@
-"""Smoothing over several devices and several processes, each in processes of their own."""
+"""Arrays on devices. Here one device, a mesh of one; `test_query_blocks` has eight."""
 
-import json
-import os
-import socket
-import subprocess
-import sys
-from pathlib import Path
-
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jax_dns.smoothing.sharded.reshard import partition_held_rows, plan_reshard
-
-TESTS = Path(__file__).parents[1]
+from jax_dns.smoothing.sharded.arrays import find_invalid_row, is_sharded, place, row_mesh, to_host
 
 
-def start(*arguments, devices):
-    path = os.pathsep.join(map(str, [TESTS, TESTS.parent]))
-    flags = f"--xla_force_host_platform_device_count={devices}"
-    return subprocess.Popen(
-        [
-            sys.executable,
-            str(TESTS / "smoothing" / "sharded" / "on_devices.py"),
-            *map(str, arguments),
-        ],
-        env=os.environ | {"XLA_FLAGS": flags, "PYTHONPATH": path, "JAX_PLATFORMS": "cpu"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+@pytest.mark.parametrize("shape", [(9,), (9, 3)])
+def test_the_first_invalid_row_is_found(rng, shape):
+    x = rng.normal(size=shape)
+    assert find_invalid_row(jnp.asarray(x)) == (None, pytest.approx(x[0].flat[0]), None)
+    x[6], x[4] = np.nan, np.inf
+    x[2] = x[7] = 0
+    assert find_invalid_row(jnp.asarray(x)) == (4, np.inf, 2)
 
 
-def result(process):
-    try:
-        out, errors = process.communicate(timeout=300)
-    finally:
-        process.kill()
-    assert process.returncode == 0, errors[-3_000:]
-    return json.loads(out.splitlines()[-1])
+def test_rows_are_padded_with_zeros(rng):
+    x = rng.normal(size=(5, 2)).astype(np.float32)
+    mesh = row_mesh(jnp.asarray(x))
+    for kind in (np.asarray, jnp.asarray):
+        placed = place(kind(x), mesh, 8)
+        np.testing.assert_array_equal(to_host(placed), np.pad(x, ((0, 3), (0, 0))))
 
 
-@pytest.mark.parametrize("case", ["equal", "layouts", "queries"])
-def test_on_eight_devices(case):
-    assert result(start(case, devices=8)) is True
-
-
-def test_thresholds_are_those_of_one_device():
-    """But for rows whose K-th and next distance are as good as equal."""
-    assert max(result(start("same_as_one", devices=8))) <= 4
-
-
-def test_gradients_flow_to_scores_on_all_devices():
-    assert result(start("gradients", devices=8)) == [20]
-
-
-def test_what_is_refused_is_named_alike():
-    *values, k = result(start("refused", devices=8))
-    assert values[::2] == values[1::2] and len(values) == 6
-    assert "row 333 holds nan" in values[0] and "row 201 is zero" in values[4]
-    assert k.startswith("k: 401, expected at most 400")
-
-
-def test_memory_of_a_device_falls_as_devices_grow():
-    """To little more than its share: n = 65,536, d = 128, blocks of 64 rows."""
-    sizes = result(start("memory", devices=8))
-    for p, size in zip((1, 2, 4, 8), sizes):
-        assert size <= 1.1 * sizes[0] / p, sizes
-
-
-def test_two_processes():
-    """Features made where they are: each process gets its rows, equal to one device's."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    both = [start("processes", number, port, devices=2) for number in range(2)]
-    for largest, devices, message in [result(process) for process in both]:
-        assert devices == 4
-        assert largest < 1e-5
-        assert "features: row 700 holds nan" in message
-
-
-def test_every_device_is_dealt_its_share_of_every_class(rng):
-    for n, p in ((103, 8), (64, 4), (5, 8)):
-        classes = np.sort(rng.integers(0, 5, n))
-        rows = -(-n // p)
-        plan = plan_reshard(classes, p, rows)
-        held = [h[h >= 0] for h in plan.held]
-        assert sorted(np.concatenate(held)) == list(range(n))
-        for value in set(classes):
-            counts = [(classes[h] == value).sum() for h in held]
-            assert max(counts) - min(counts) <= 1
-        for source in range(p):
-            sent = plan.send[source][plan.send[source] < rows]
-            assert sorted(sent) == list(range(min(rows, max(0, n - source * rows))))
-
-
-def test_meetings_over_devices_hold_each_query_once(rng):
-    n, p = 300, 4
-    group, pool = rng.integers(0, 3, n), rng.random(n) < 0.5
-    plan = plan_reshard(2 * group + pool, p, 75)
-    asked = []
-    for g, meeting in enumerate(partition_held_rows(group, pool, plan, group, plan, 3, own=True)):
-        of_group = []
-        for device, held in enumerate(plan.held):
-            rows = held[meeting.rows[device][: meeting.row_count[device]]]
-            queries = held[meeting.queries[device][: meeting.query_count[device]]]
-            own = meeting.own[device][: meeting.query_count[device]]
-            of_group += list(rows)
-            asked += list(queries)
-            for query, place in zip(queries, own):
-                assert rows[place] == query if pool[query] else place == -1
-        assert sorted(of_group) == list(np.flatnonzero(pool & (group == g)))
-    assert sorted(asked) == list(range(n))
+def test_only_concrete_arrays_on_several_devices_are_sharded():
+    assert not is_sharded(np.zeros(3)) and not is_sharded(jnp.zeros(3))
+    jax.jit(lambda x: jnp.zeros(int(is_sharded(x))))(jnp.zeros(3))
