@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from smoothing_oracle import check
 
 from jax_dns.smoothing.engine import gpu_blocks
-from jax_dns.smoothing.engine.grouped import partition_by_group
+from jax_dns.smoothing.partition import number_groups, partition_by_group
 
 N, D = 600, 16
 
@@ -36,8 +36,10 @@ def smooth(scores, features, ks, *, groups=None, pool=None, queries=None):
     out = jnp.zeros((len(ks), len(q_scores)))
     arrays = map(jnp.asarray, (scores, features - mean, q_scores, q_features - mean))
     arrays = tuple(arrays)
-    for meeting in partition_by_group(groups, pool, q_groups, queries is None):
-        out = gpu_blocks.smooth_on_gpu(out, *arrays, *meeting, ks=ks)
+    group, query_group, n_groups = number_groups(groups, q_groups)
+    blocks = partition_by_group(group, pool, query_group, n_groups, exclude_self=queries is None)
+    for block in blocks:
+        out = gpu_blocks.smooth_on_gpu(out, *arrays, *block, ks=ks)
     return np.asarray(out)
 
 
