@@ -21,8 +21,8 @@ USAGE = f"""Discriminative neighbourhood smoothing for anomalous sound detection
   jax-dns COMMAND --help
   jax-dns --version
 
-Exit codes: 0; 1 input that can't be used; 2 a wrong command line; 130 Ctrl-C; 143 SIGTERM, after
-a training has saved its state. The same command goes on where it stopped.
+Exit codes: 0 success; 1 unusable input; 2 wrong command line; 130 Ctrl-C; 143 SIGTERM, after a
+training has saved its state. Run the same command again to resume.
 """
 
 
@@ -33,11 +33,11 @@ def main(argv: Sequence[str] | None = None) -> int:
       argv: arguments without the program's name; None for the process's own.
 
     Returns:
-      Exit code: 0; 1 for input that can't be used, said in one line; 2 for a wrong command line;
-      130 for Ctrl-C; 143 for SIGTERM.
+      Exit code: 0; 1 for input that can't be used; 2 for a wrong command line; 130 for Ctrl-C;
+      143 for SIGTERM. Errors are one line.
     """
     if argv is None:
-        _ask_for_huge_pages()
+        _restart_with_huge_pages()
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(USAGE, end="", file=sys.stdout if arguments else sys.stderr)
@@ -59,21 +59,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _fail(f"{error.filename or 'input/output'}: {error.strerror or error}", 1)
     except KeyboardInterrupt:
-        return _fail("interrupted; the same command goes on where it stopped", 130)
+        return _fail("interrupted; run the same command again to resume", 130)
     except preemption.Terminated:
-        message = "terminated; the same command goes on where it stopped"
+        message = "terminated; run the same command again to resume"
         return _fail(message, preemption.EXIT_CODE)
     except MemoryError as error:
         return _fail(f"not enough memory ({str(error) or 'no details'})", 1)
     return 0
 
 
-def _ask_for_huge_pages() -> None:
-    """Starts the process anew with a setting that glibc reads before anything else runs.
+def _restart_with_huge_pages() -> None:
+    """Restarts the process with a setting that glibc reads before anything else runs.
 
-    XLA:CPU allocates each step's buffers anew, and the kernel hands them out zeroed, in pages of
-    4 KB unless malloc asks for more: the demo's extractor step takes 0.32 s without and 0.20 s with
-    this, on two cores.
+    XLA:CPU allocates new buffers at each step. The kernel zeroes them page by page, 4 KB each
+    unless malloc asks for huge pages: a step of the demo's extractor takes 0.20 s with this setting and
+    0.32 s without, on two cores.
     """
     setting = "glibc.malloc.hugetlb"
     tunables = os.environ.get("GLIBC_TUNABLES", "")

@@ -1,4 +1,4 @@
-"""The two errors that a user's input can cause."""
+"""Errors caused by a user's input, and how their messages list names."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ class InputError(ValueError):
 
 
 class UsageError(Exception):
-    """A command line that makes no sense; said in one line too."""
+    """Invalid command line; the message is one line."""
 
 
 def first_three(names: Any) -> str:

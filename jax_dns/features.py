@@ -1,6 +1,7 @@
-"""psi: mel and log-mel spectrograms and frame stacking, on the device.
+"""The audio feature psi: mel and log-mel spectrograms and frame stacking, on the device.
 
-Pure functions, to be called inside jit. Both of the paper's settings (Sec. IV.A) are options:
+These are pure functions to be called inside jit. Both of the paper's settings (Sec. IV.A) are
+options:
 
     autoencoder  n_fft 1,024 (64 ms), hop 512 (32 ms), 128 bands, power, Slaney scale and norm, dB
     extractor    n_fft 2,048 (128 ms), hop 256 (16 ms), 224 bands, magnitude, HTK scale, no norm
@@ -24,10 +25,10 @@ GROUP = 32  # mel bands in a product, on CPU
 def stft_power(
     audio: Float[ArrayLike, "*b t"], *, n_fft: int, hop: int
 ) -> Float[ArrayLike, "*b frames bins"]:
-    """Short-time power spectrum: periodic Hann window, centred frames, reflected at both ends.
+    """Computes the short-time power spectrum: periodic Hann window, centred frames, reflection.
 
     Args:
-      audio: [..., t] samples; t > n_fft // 2, as the reflection needs.
+      audio: [..., t] samples; t > n_fft // 2, which the reflection at both ends needs.
       n_fft: window and transform size, samples.
       hop: distance between frames, samples; a divisor of n_fft.
 
@@ -87,7 +88,7 @@ def mel_spectrogram(
     norm: str = "slaney",
     divide_by_window: bool = False,
 ) -> Float[ArrayLike, "*b n_mels frames"]:
-    """Mel spectrogram.
+    """Computes a mel spectrogram.
 
     Args:
       audio: [..., t] samples.
@@ -119,7 +120,7 @@ def mel_spectrogram(
         return jnp.concatenate([_bands(spectrum, bank[group]) for group in groups], axis=-2)
 
     def one_by_one(audio: ArrayLike) -> jax.Array:
-        # What a clip needs stays in the processor's cache, and a group of bands sees few bins: a
+        # One clip's arrays fit in the processor's cache, and a group of bands covers few bins: a
         # quarter of the time of one product for all, at either setting (16 ten-second clips).
         groups = [slice(i, i + GROUP) for i in range(0, n_mels, GROUP)]
         clips = audio.reshape(-1, audio.shape[-1])
@@ -131,7 +132,7 @@ def mel_spectrogram(
 
 
 def _bands(spectrum, bank: np.ndarray):
-    """The sums [..., bands, frames] over those bins that some of the bands [bands, bins] sees."""
+    """Sums the bins of each band, [..., bands, frames]; bins that no band covers are left out."""
     seen = np.flatnonzero(bank.any(0))
     bins = slice(seen[0], seen[-1] + 1) if len(seen) else slice(0, 1)
     high = jax.lax.Precision.HIGHEST
@@ -139,14 +140,14 @@ def _bands(spectrum, bank: np.ndarray):
 
 
 def decibel(power: Float[ArrayLike, "*b"]) -> Float[ArrayLike, "*b"]:
-    """10 log10(max(power, 2.2e-16)), in dB."""
+    """Computes 10 log10(max(power, 2.2e-16)), dB."""
     return 10.0 * jnp.log10(jnp.maximum(power, LOG_FLOOR))
 
 
 def stack_frames(
     spectrogram: Float[ArrayLike, "*b n_mels frames"], n: int
 ) -> Float[ArrayLike, "*b windows n_mels*{n}"]:
-    """Concatenates n adjacent frames, the paper's psi for the autoencoder.
+    """Concatenates n adjacent frames: the paper's psi for the autoencoder.
 
     Args:
       spectrogram: [..., n_mels, frames].

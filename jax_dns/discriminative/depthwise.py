@@ -1,8 +1,8 @@
-"""Depthwise convolution, lowered as each backend likes it.
+"""Depthwise convolution, with a backend-specific lowering.
 
-XLA:CPU has no fast kernel for grouped convolutions. The sum of kh * kw shifted products used here
-takes a 4th to a 14th of the time, its hand-written derivative a 6th to a 20th (B0's shapes, batch
-of 8, two cores, jaxlib 0.10.2). GPUs and TPUs take `lax.conv_general_dilated` and its derivative.
+XLA:CPU has no fast kernel for grouped convolutions. A sum of kh * kw shifted products takes 4 to 14
+times less time there, and its hand-written derivative 6 to 20 times less (B0's shapes, batch of 8,
+two cores, jaxlib 0.10.2). GPUs and TPUs use `lax.conv_general_dilated` and its derivative.
 """
 
 from functools import partial
@@ -18,11 +18,11 @@ from jax_dns.types import ArrayLike
 def depthwise_conv(
     x: Float[ArrayLike, "b h w c"], kernel: Float[ArrayLike, "kh kw c"], stride: int = 1
 ) -> Float[Array, "b i j c"]:
-    """Filters each channel by itself, with TensorFlow's SAME padding.
+    """Filters each channel separately, with TensorFlow's SAME padding.
 
     Args:
       x: activations [b, h, w, c].
-      kernel: one filter a channel [kh, kw, c], in the dtype of `x`.
+      kernel: one filter per channel [kh, kw, c], in the dtype of `x`.
       stride: the step in both directions.
 
     Returns:
@@ -47,7 +47,7 @@ def _grouped_gradients(x, kernel, grad, *, stride):
 
 
 def _same_padding(size, width, stride):
-    """Zeros before and after an axis; of an odd number the larger half goes after it."""
+    """Returns the zeros before and after an axis; the larger half of an odd number goes after."""
     total = max((-(-size // stride) - 1) * stride + width - size, 0)
     return total // 2, total - total // 2
 
@@ -59,7 +59,7 @@ def _padded(x, kernel_shape, stride):
 
 
 def _shifted(x, kernel, *, stride):
-    """Sum over the taps (i, j) of kernel[i, j] times what the tap sees of the padded input."""
+    """Sums kernel[i, j] times the padded input shifted by (i, j), over all taps."""
     kh, kw, channels = kernel.shape
     taps = kernel.astype(jnp.float32).reshape(kh, kw, 1, 1, 1, channels)
     height, width = ((-(-size // stride) - 1) * stride + 1 for size in x.shape[1:3])
@@ -73,11 +73,11 @@ def _shifted(x, kernel, *, stride):
 
 
 def _input_gradient(grad, kernel, *, stride, shape):
-    """The transposed convolution, one sum of shifted products for each phase of the stride.
+    """Computes the transposed convolution, one sum of shifted products per phase of the stride.
 
-    Padded input row u * stride + a meets the taps a, a + stride, ... only, and tap i there the
-    output row u - i // stride. XLA's own transposition spreads `grad` with zeros instead: 14 times
-    as slow for a 5x5 kernel of stride 2.
+    Padded input row u * stride + a contributes through the taps a, a + stride, ... only, and
+    through tap i to the output row u - i // stride. XLA's own transposition spreads `grad` with
+    zeros, which takes 14 times as long for a 5x5 kernel of stride 2.
     """
     kh, kw, channels = kernel.shape
     taps = kernel.astype(jnp.float32).reshape(kh, kw, 1, 1, 1, channels)
@@ -103,10 +103,10 @@ def _input_gradient(grad, kernel, *, stride, shape):
 
 
 def _kernel_gradient(x, grad, *, stride, shape):
-    """Sum over batch and place of `grad` times what each tap sees of the padded input.
+    """Sums `grad` times the shifted input over batch and positions, for each tap.
 
-    A loop over the taps has one buffer for what a tap sees. Unrolled, XLA:CPU keeps all 9 or 25
-    in memory and takes 1.4-6 times as long.
+    A loop over the taps needs one buffer for the shifted input. Unrolled, XLA:CPU keeps all 9 or 25
+    of them in memory and takes 1.4 to 6 times as long.
     """
     padded = _padded(x, shape, stride)
     height, width = ((n - 1) * stride + 1 for n in grad.shape[1:3])

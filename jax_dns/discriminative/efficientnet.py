@@ -1,7 +1,7 @@
 """EfficientNet-B0 (Tan and Le, ICML 2019), as in timm's `tf_efficientnet_b0`.
 
-Two derivatives are written by hand: with them a training step (8 spectrograms of 224 x 251, two
-cores) takes 0.38 s, without 0.43 s; PyTorch's takes 0.47 s beside them.
+Two derivatives are written by hand. With them a training step (8 spectrograms of 224 x 251, two
+cores) takes 0.38 s, and 0.43 s without; PyTorch's takes 0.47 s in the same run.
 """
 
 import math
@@ -22,7 +22,7 @@ Vector = Float[ArrayLike, " c"]
 
 
 class Stage(NamedTuple):
-    """One line of the paper's table 1: `blocks` inverted bottlenecks in a row."""
+    """A row of the paper's table 1: `blocks` consecutive inverted bottlenecks."""
 
     expansion: int
     kernel: int
@@ -43,14 +43,14 @@ B0 = (
 )
 STEM_FEATURES = 32
 HEAD_FEATURES = 1280
-SQUEEZE = 4  # the channels that enter a block, over those between squeeze and excitation
+SQUEEZE = 4  # ratio of a block's input channels to those between squeeze and excitation
 EPSILON = 1e-3  # TensorFlow's; PyTorch's nets have 1e-5
 
 
 def _he_normal(key, shape, dtype=jnp.float32, *, entering):
-    """N(0, 2 / fan-out), `entering` being the axis of a kernel that the fan-out leaves out.
+    """Draws from N(0, 2 / fan-out); `entering` is the kernel axis that the fan-out leaves out.
 
-    Drawn flat: of more axes XLA:CPU makes 1.6 times as much to compile.
+    The draw is flat, since XLA:CPU takes 1.6 times as long to compile one with several axes.
     """
     fan_out = math.prod(shape) / shape[entering]
     flat = jax.random.normal(key, (math.prod(shape),), dtype)
@@ -63,10 +63,10 @@ depthwise_init = partial(_he_normal, entering=-1)  # kernels [kh, kw, C]
 
 @jax.custom_vjp
 def pointwise_conv(x: Maps, kernel: Float[ArrayLike, "c d"]) -> Float[Array, "b h w d"]:
-    """A 1x1 convolution, as one matrix product.
+    """Computes a 1x1 convolution as one matrix product.
 
-    JAX's derivative by the kernel is the transpose of a product, for which XLA:CPU first copies
-    the whole of the incoming gradient into transposed order.
+    JAX's derivative with respect to the kernel is a transposed product, for which XLA:CPU first
+    copies the whole incoming gradient into transposed order.
     """
     return _pointwise_forward(x, kernel)[0]
 
@@ -89,16 +89,16 @@ def _over(v):
 
 
 def _affine(x, gain, offset):
-    # Not (x - mean) * gain: XLA would find x - mean in all passes and keep it in memory.
+    # Not (x - mean) * gain: XLA would share x - mean between passes and keep it in memory.
     return x * _over(gain) + _over(offset)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(3,))
 def batch_norm(x: Maps, scale: Vector, bias: Vector, silu: bool) -> tuple[Maps, Vector, Vector]:
-    """Normalises `x` by its own mean and variance, then applies SiLU if wanted.
+    """Normalises `x` by its own mean and variance, then applies SiLU where `silu`.
 
     Returns y in the dtype of `x`, mean [c] and biased variance [c] in float32. The derivative keeps
-    `x` alone and computes the rest anew; it doesn't flow through the returned statistics.
+    only `x` and recomputes the rest; it doesn't flow through the returned statistics.
     """
     return _batch_norm_forward(x, scale, bias, silu)[0]
 
@@ -130,7 +130,7 @@ batch_norm.defvjp(_batch_norm_forward, _batch_norm_backward)
 
 
 class BatchNorm(nn.Module):
-    """Batch normalisation with the variables of `nn.BatchNorm`, and SiLU after it if wanted."""
+    """Batch normalisation with the variables of `nn.BatchNorm`, followed by SiLU where `silu`."""
 
     momentum: float
     silu: bool = True
@@ -203,7 +203,7 @@ class EfficientNetB0(nn.Module):
     Attributes:
       bn_momentum: share of the running mean and variance kept at each step.
       dtype: of the computation; parameters and statistics stay float32.
-      drop_path: stochastic depth's rate, which block i of n has i / n of; needs the rng "dropout".
+      drop_path: stochastic depth's rate; block i of n has i / n of it. Needs the rng "dropout".
     """
 
     bn_momentum: float = 0.99

@@ -1,4 +1,4 @@
-"""Weights of timm's `tf_efficientnet_b0` (Noisy Student's, say) for `EfficientNetB0`."""
+"""Converts the weights of timm's `tf_efficientnet_b0`, such as Noisy Student's, to Flax."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -23,8 +23,8 @@ def load_timm(path: str | Path, *, in_channels: int) -> dict[str, Any]:
 
     Args:
       path: .safetensors (needs safetensors), .npz, or .pth or .pt (needs torch; read as data, so
-        that nothing in the file is run).
-      in_channels: channels the net will be given.
+        that no code in the file runs).
+      in_channels: channels of the net's input.
 
     Returns:
       {"params", "batch_stats"} of `EfficientNetB0`, NumPy arrays of float32.
@@ -43,8 +43,8 @@ def from_timm(state: Mapping[str, np.ndarray], in_channels: int) -> dict[str, An
 
     Args:
       state: arrays under timm's names, convolutions [out, in, kh, kw]. The classifier is ignored.
-      in_channels: channels the net will be given. A stem for three channels is folded into one by
-        summing its filters, which gives what three equal channels would.
+      in_channels: channels of the net's input. For one channel, a stem for three is summed over its
+        input channels, which is the same as repeating the channel three times.
 
     Returns:
       {"params", "batch_stats"} of `EfficientNetB0`, NumPy arrays of float32.
@@ -78,7 +78,7 @@ def _ignored(key: str) -> bool:
 
 
 def _flax_layout(value: np.ndarray, name: str) -> np.ndarray:
-    """A convolution's [out, in, kh, kw] as [kh, kw, in, out]; dense and depthwise lose their 1s."""
+    """Transposes [out, in, kh, kw] to [kh, kw, in, out]; drops the axes of size 1."""
     if value.ndim < 4:
         return value
     if name == "depthwise":  # [C, 1, kh, kw]
@@ -127,7 +127,7 @@ def _entries(in_channels: int) -> Iterator[tuple[str, tuple[int, ...], tuple[str
 
 
 def _read(path: Path) -> Mapping[str, np.ndarray]:
-    """The arrays in a file, by name."""
+    """Reads the arrays in a file by name."""
     readers = {".npz": _read_npz, ".safetensors": _read_safetensors}
     readers |= dict.fromkeys((".pth", ".pt"), _read_torch)
     if path.suffix not in readers:

@@ -1,8 +1,8 @@
-"""Checkpoints of a training state; the one file that knows orbax.
+"""Checkpoints of a training state; the only file that imports orbax.
 
-Beside what orbax writes, each step's folder holds `files.json`: every file's size and digest,
-written last. A step without it, or with a file that differs, was broken off or has been damaged,
-and counts as absent. The step before is removed only when the new one is whole.
+Each step's folder also holds `files.json`, written last: the size and digest of every file. A step
+without it, or with a file that differs, was interrupted or damaged, and counts as absent. The
+previous step is removed only when the new one is whole.
 """
 
 import json
@@ -21,13 +21,13 @@ from jax_dns.files import file_digest, write_json
 
 FORMAT_VERSION = 1
 LIST = "files.json"
-OVERHEAD = 2**16  # bytes of what orbax writes beside the arrays, at least
+OVERHEAD = 2**16  # bytes that orbax writes besides the arrays, at least
 
 
 def save(folder: Path, step: int, state: Any) -> None:
-    """Writes the state at `step` and drops older ones; a broken-off write leaves no trace.
+    """Writes the state at `step` and removes older ones; an interrupted write leaves no trace.
 
-    A whole checkpoint of the same step stays: a resumed run comes by again, with the same state.
+    A whole checkpoint of the same step is kept: a resumed run reaches it again with the same state.
 
     Raises:
       InputError: the folder can't be written, as on a full disk.
@@ -51,12 +51,12 @@ def save(folder: Path, step: int, state: Any) -> None:
     for old in _steps(folder):
         if old != step:
             _remove(folder / str(old))
-    for broken_off in folder.glob("*.orbax-checkpoint-tmp*"):
-        shutil.rmtree(broken_off, ignore_errors=True)
+    for partial in folder.glob("*.orbax-checkpoint-tmp*"):
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _check_room(folder: Path, state: Any) -> None:
-    """Asks the file system for the state's bytes: tensorstore's threads fail less quietly.
+    """Reserves the state's bytes first, since tensorstore's threads fail late and quietly.
 
     Raises:
       OSError: a full disk, or a limit on the size of files.
@@ -70,11 +70,11 @@ def _check_room(folder: Path, state: Any) -> None:
 
 
 def latest_step(folder: Path, *, by_size: bool = False) -> int | None:
-    """The newest whole checkpoint's step, or None.
+    """Returns the step of the newest whole checkpoint, or None.
 
     Args:
       folder: of the checkpoints.
-      by_size: look at the files' sizes alone, not at every byte.
+      by_size: compare the files' sizes only, not their digests.
 
     Raises:
       InputError: a checkpoint of another format version.
@@ -97,13 +97,13 @@ def restore(folder: Path, step: int, like: Any) -> Any:
     Returns:
       The state.
     """
-    here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    default = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
 
     def placed(leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
-        # Without one orbax asks for the devices that wrote the checkpoint.
+        # Without a sharding orbax asks for the devices that wrote the checkpoint.
         if leaf.sharding:
             return leaf
-        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here)
+        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=default)
 
     abstract = jax.tree.map(lambda leaf: placed(ocp.utils.to_shape_dtype_struct(leaf)), like)
     with _manager(folder) as manager:
@@ -111,7 +111,7 @@ def restore(folder: Path, step: int, like: Any) -> Any:
 
 
 def read_arrays(folder: Path, step: int) -> dict[str, np.ndarray]:
-    """Every array of the state at `step` by its path in it, whatever wrote it; to look into."""
+    """Reads every array of the state at `step`, by its path; for inspection."""
     with _manager(folder) as manager:
         tree = manager.restore(step, args=ocp.args.StandardRestore())
     leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
@@ -119,7 +119,7 @@ def read_arrays(folder: Path, step: int) -> dict[str, np.ndarray]:
 
 
 def _is_whole(place: Path, by_size: bool) -> bool:
-    """Whether all files are as they were written."""
+    """Returns whether all files are as they were written."""
     try:
         listed = json.loads((place / LIST).read_text())
         version, files = listed["format_version"], listed["files"]
@@ -143,7 +143,7 @@ def _steps(folder: Path) -> list[int]:
 
 
 def _remove(place: Path) -> None:
-    # The list first: what a kill leaves of the rest is then no checkpoint.
+    # The list first: after a kill the rest is no checkpoint.
     (place / LIST).unlink(missing_ok=True)
     shutil.rmtree(place, ignore_errors=True)
 
@@ -158,7 +158,7 @@ def _size(path: Path) -> int:
 
 
 def _manager(folder: Path) -> ocp.CheckpointManager:
-    # orbax takes absolute paths only, and says so late.
+    # orbax needs absolute paths, and fails late without.
     return ocp.CheckpointManager(
         folder.absolute(),
         options=ocp.CheckpointManagerOptions(enable_async_checkpointing=False),

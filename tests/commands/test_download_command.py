@@ -114,8 +114,8 @@ def test_jax_is_not_waited_for(server, tmp_path):
 @pytest.mark.parametrize(
     ("kind", "code", "said"),
     [
-        (signal.SIGINT, 130, "interrupted; the same command goes on where it stopped"),
-        (signal.SIGTERM, 143, "terminated; the same command goes on where it stopped"),
+        (signal.SIGINT, 130, "interrupted; run the same command again to resume"),
+        (signal.SIGTERM, 143, "terminated; run the same command again to resume"),
         (signal.SIGKILL, -signal.SIGKILL, None),
     ],
 )
