@@ -41,8 +41,9 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+# Two processes, a file of tests to each in turn; one cache of compiled programs for both.
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # Bounded from outside too: a hang is a failure.
 soak: $(READY)

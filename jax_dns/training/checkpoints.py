@@ -91,8 +91,8 @@ def restore(folder: Path, step: int, like: Any) -> Any:
     Args:
       folder: of the checkpoints.
       step: as `latest_step` gives it.
-      like: a state of the same structure, or its `jax.ShapeDtypeStruct`s; its arrays' shapes, types
-        and shardings are the ones restored to, the default device where one has no sharding.
+      like: a state of the same structure, or its `jax.ShapeDtypeStruct`s, with the shapes, types
+        and shardings to restore to; an array without a sharding goes to the default device.
 
     Returns:
       The state.
