@@ -23,9 +23,7 @@ HELP = """Train, score, smooth and evaluate; what is already done in DIR is not 
     --config.seeds='(0,1,2)'          several seeds
     --config.data.skip_corrupt=True   leave out unusable recordings, and say which
 
-Score a folder of new, unlabelled clips with what DIR holds, without training:
-
-  jax-dns run --config=FILE --workdir=DIR --stages=embed,smooth --config.data.root=NEW
+Score a folder of new recordings with what DIR holds: jax-dns score --help
 """
 
 

@@ -65,7 +65,8 @@ def k_curve_figure(
         for method, style in zip(methods_of(others), itertools.cycle(("--", ":", "-."))):
             values = [percent(r) for r in others if r.method == method]
             label = method if len(values) == 1 else f"{method}, best of {len(values)}"
-            axes.axhline(np.nanmax(values), color="black", linestyle=style, label=label)
+            if not np.isnan(values).all():  # sections without labels have no value
+                axes.axhline(np.nanmax(values), color="black", linestyle=style, label=label)
         axes.set_xscale("log", base=2)
         axes.xaxis.set_major_formatter("{x:g}")
         axes.set(xlabel="K", title=f"{title}, {name}" if title else name)

@@ -46,7 +46,16 @@ class Applied(NamedTuple):
         return found
 
 
-def embed(config: ConfigDict, machine: Machine, name: str, folder: Path, seed: int) -> None:
+def embed(
+    config: ConfigDict,
+    machine: Machine,
+    name: str,
+    folder: Path,
+    seed: int,
+    *,
+    trained: Path | None = None,
+    with_history: bool = False,
+) -> None:
     """Scores and embeds the clips that segments.npz doesn't hold yet, and drops those gone.
 
     Args:
@@ -55,11 +64,15 @@ def embed(config: ConfigDict, machine: Machine, name: str, folder: Path, seed: i
       name: the machine type.
       folder: of the machine type's results.
       seed: of the training.
+      trained: folder of the machine type in the run that trained the components, whose training
+        segments are taken over; None: `folder`.
+      with_history: take over that run's test segments too.
 
     Raises:
-      InputError: a component that isn't trained, or was trained with other settings.
+      InputError: a component that isn't trained, or was trained with other settings; new clips
+        where the results of a training would be lost.
     """
-    stamps = {kind: _training_stamp(config, kind, folder) for kind in KINDS}
+    stamps = {kind: _training_stamp(config, kind, trained or folder) for kind in KINDS}
     model = fingerprint(stamps, config.data.segment_seconds, config.data.segment_hop_seconds)
     digests = {clip.name: machine.store.digest[row] for row, clip in enumerate(machine.clips)}
     split = _splits(config, machine, seed)
@@ -67,9 +80,12 @@ def embed(config: ConfigDict, machine: Machine, name: str, folder: Path, seed: i
     old = None
     if stamp.get("model") == model and is_whole(folder, STAMP):
         old, _ = read_segments(folder / "segments.npz")
-    keep = {
-        n for n, digest in digests.items() if old is not None and stamp["clips"].get(n) == digest
-    }
+    elif trained is not None:
+        old, _ = read_segments(trained / "segments.npz")
+        old = old if with_history else old.where(old.split != "test")
+        stamp = read_stamp(trained, STAMP)
+    known = {} if old is None else {n: stamp["clips"][n] for n in np.unique(old.clip).tolist()}
+    keep = {n for n, digest in digests.items() if known.get(n) == digest}
     labels = [(c.name, c.label, split[c.name]) for c in machine.clips]
     no_training = "train" not in split.values()
     if no_training and config.data.standardise == "machine":
@@ -77,18 +93,22 @@ def embed(config: ConfigDict, machine: Machine, name: str, folder: Path, seed: i
             f"{config.data.root}: no training clips of {name} (expected them: "
             "data.standardise=machine takes mean and variance from them)"
         )
-    if no_training and old is not None:
-        # A folder of new clips only: the inlier model still needs the training segments.
-        trained_on = set(old.clip[old.split != "test"].tolist())
-        keep |= trained_on
-        digests |= {n: stamp["clips"][n] for n in trained_on}
+    if no_training and trained is None and old is not None:
+        raise InputError(
+            f"{config.data.root}: no training clips of {name}; its results in {folder} would be "
+            f"lost (expected: jax-dns score --workdir={folder.parent} --data=NEW --out=DIR)"
+        )
+    if trained is not None and old is not None:
+        keep |= known.keys() - digests.keys()
+        digests = known | digests
     key = fingerprint(model, digests, labels)
     if is_done(folder, STAMP, key) and (folder / "segments.npz").is_file():
         return
     new_rows = [row for row, clip in enumerate(machine.clips) if clip.name not in keep]
     parts = [old.where(np.isin(old.clip, sorted(keep)))] if keep else []
     if new_rows:
-        parts.append(_new_segments(config, machine, new_rows, folder, stamps, title=name))
+        models = trained or folder
+        parts.append(_new_segments(config, machine, new_rows, models, stamps, title=name))
     segments = Segments(*(np.concatenate(columns) for columns in zip(*parts)))
     order = np.lexsort((segments.segment, segments.clip))
     segments = _described(segments.where(order), machine, split)

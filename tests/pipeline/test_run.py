@@ -187,32 +187,6 @@ def test_test_clips_added_or_removed_re_embed_just_those(
     np.testing.assert_allclose(back.feature, old.feature, rtol=1e-4, atol=1e-5)
 
 
-def test_new_unlabelled_clips_are_scored_without_training(
-    factory, workdir, small_config, tmp_path, monkeypatch, embedded
-):
-    root = tmp_path / "new"
-    wanted = sorted((factory / "eval_data/fan").glob("*_test/*.wav"))
-    for path in wanted:
-        (root / "fan" / path.parent.name).mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, root / "fan" / path.parent.name)
-    selected = (workdir / "fan/selection.json").read_bytes()
-    old = {r["clip"]: r for r in rows_of(workdir / "fan/scores.csv")}
-    small_config.data.root = str(root)
-    no_training(monkeypatch)
-    run(small_config, workdir, stages=("embed", "smooth"))
-    rows = rows_of(workdir / "fan/scores.csv")
-    assert [r["clip"] for r in rows] == sorted(path.name for path in wanted)
-    assert {r["label"] for r in rows} == {"-1"} and embedded == []
-    assert "SerialOE" not in rows[0]  # the stage fit has not run on these clips
-    for row in rows:  # section 1 is as it was, and so are its scores
-        assert float(row["AE"]) == float(old[row["clip"]]["AE"])
-        assert float(row["Proposed"]) == pytest.approx(float(old[row["clip"]]["Proposed"]))
-    assert (workdir / "fan/selection.json").read_bytes() == selected
-    run(small_config, workdir, stages=("embed", "fit", "smooth", "select", "evaluate"))
-    assert "no tables" in (workdir / "results.txt").read_text()
-    assert "SerialOE" in rows_of(workdir / "fan/scores.csv")[0]
-
-
 def test_interrupted_and_rerun_is_bit_identical(
     finished, small_config, factory, tmp_path, monkeypatch
 ):
@@ -287,14 +261,6 @@ def test_a_strangers_segments_need_no_sound(workdir, small_config, tmp_path):
         for folder in (tmp_path / "s", workdir)
     )
     assert ours["saw"] == theirs["fan"]
-
-
-def test_new_clips_need_no_outliers(factory, workdir, small_config, tmp_path):
-    shutil.copytree(factory / "eval_data/fan/source_test", tmp_path / "new/fan/source_test")
-    small_config.data.root = str(tmp_path / "new")
-    small_config.data.machines, small_config.data.outliers = "fan", "valve"
-    run(small_config, workdir, stages=("embed", "smooth"))
-    assert len(rows_of(workdir / "fan/scores.csv")) == 4
 
 
 def test_nothing_to_train_on(factory, small_config, tmp_path):
