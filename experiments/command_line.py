@@ -1,4 +1,4 @@
-"""What the scripts that read a workdir share of their command lines."""
+"""The command line that the experiment scripts share."""
 
 import argparse
 import sys
@@ -10,23 +10,23 @@ from ml_collections import ConfigDict
 from jax_dns.errors import InputError
 
 
-def parser_of(doc: str) -> argparse.ArgumentParser:
-    """A parser whose --help begins with the script's docstring, as it stands."""
+def make_parser(description: str) -> argparse.ArgumentParser:
+    """Makes a parser whose --help begins with the script's docstring, unchanged."""
     return argparse.ArgumentParser(
-        description=doc, formatter_class=argparse.RawTextHelpFormatter, allow_abbrev=False
+        description=description, formatter_class=argparse.RawTextHelpFormatter, allow_abbrev=False
     )
 
 
-def run(main: Callable[[], None]) -> None:
-    """Runs a script; input that can't be used ends it with one line and exit code 1."""
+def run_main(main: Callable[[], None]) -> None:
+    """Runs a script; an input error ends it with one line and exit code 1."""
     try:
         main()
     except InputError as error:
         sys.exit(f"{Path(sys.argv[0]).stem}: error: {error}")
 
 
-def seed_of(config: ConfigDict, seed: int | None) -> int:
-    """The run's seed that is asked for; its first where none is.
+def choose_seed(config: ConfigDict, seed: int | None) -> int:
+    """Returns the seed given, or the run's first.
 
     Raises:
       InputError: the run has no such seed.

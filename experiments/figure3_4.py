@@ -1,36 +1,38 @@
-"""Figures 3 and 4 of the paper: UMAP of training and test segments, before and after smoothing.
+"""Draws Figures 3 and 4 of the paper: UMAP of segments before and after smoothing.
 
     python experiments/figure3_4.py --workdir=DIR
     python experiments/figure3_4.py --workdir=DIR --machine=fan --section=3 --ks=1,16,256
 
 DIR is the workdir of a `jax-dns run`; its segments.npz suffices. Without --machine and --section
 the paper's two figures are drawn: the source domain of the slider's section 4, and both domains of
-ToyCar's section 5. One seeded UMAP fit on all of the section's segments, training and test, places
-the points of every panel; one colour scale serves all scores. Smoothing sees every test segment, as
-in the run; 30 % of the points are drawn. Writes <machine>_section_<SS>_<domain>.png.
+ToyCar's section 5. One seeded UMAP fit on all of the section's segments, training and test, gives
+the coordinates of every panel, and one colour scale serves all scores. Smoothing sees every test
+segment, as in the run; 30 % of the points are drawn. Writes <machine>_section_<SS>_<domain>.png.
 """
 
 import argparse
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from command_line import parser_of, run, seed_of
+from command_line import choose_seed, make_parser, run_main
 from ml_collections import ConfigDict
-from paper.umap_panels import FORMATS, choose_share, save_figure, score_maps
+from paper.figure_files import FORMATS, save_figure
+from paper.umap_panels import choose_fraction, draw_panels
 
 from jax_dns.errors import InputError
 from jax_dns.evaluation.plots import missing_packages, umap_places
-from jax_dns.fingerprints import recorded
-from jax_dns.pipeline.figures import largest_k, smoothed_segments
+from jax_dns.evaluation.results import ORACLE_SUFFIX
+from jax_dns.pipeline.select import read_selection
+from jax_dns.pipeline.smooth import largest_setting, smoothed_segments, smoothing_rule
 from jax_dns.pipeline.workdir import read_config, seed_folder
 from jax_dns.segments_file import Segments, read_segments
 
 PAPER = (("slider", 4, "source"), ("ToyCar", 5, "all"))  # Figs. 3 and 4
-FEWEST = 5  # segments that UMAP needs
+MIN_SEGMENTS = 5  # that UMAP needs
 
 
-class Setting(NamedTuple):
+class Panel(NamedTuple):
     """A panel of scores."""
 
     k: int
@@ -39,29 +41,29 @@ class Setting(NamedTuple):
 
     @property
     def title(self) -> str:
-        """As a person would read it."""
+        """Returns the panel's title."""
         name = "$a_G$, K = 1" if self.k == 1 else f"K = {self.k:,}, {self.data} pool"
         return f"{name} ({self.note})" if self.note else name
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """The command line."""
-    parser = parser_of(__doc__)
+    """Reads the command line."""
+    parser = make_parser(__doc__)
     add = parser.add_argument
     add("--workdir", type=Path, required=True, help="of a run")
     add("--machine", help="machine type (default: the paper's two)")
     add("--section", type=int, help="its section")
-    add("--domain", choices=("source", "target", "all"), help="drawn (default: all)")
+    add("--domain", choices=("source", "target", "all"), help="domain drawn (default: all)")
     add(
         "--ks",
-        type=numbers,
-        help="such as 1,16,256; 1 is a_G itself (default: 1, those selected"
+        type=parse_ks,
+        help="1,16,256 for instance; 1 is a_G itself (default: 1, the Ks selected"
         "\non the development sections and by the oracle, and the largest)",
     )
-    add("--data", choices=("source", "all"), help="pool (default: with each K as selected)")
+    add("--data", choices=("source", "all"), help="pool (default: as selected with each K)")
     add("--seed", type=int, help="of the run (default: its first)")
-    add("--umap-seed", type=int, default=0, help="of the fit and of the points drawn (default 0)")
-    add("--share", type=float, help="of the points drawn (default: the run's umap_share, 0.3)")
+    add("--umap-seed", type=int, default=0, help="of the fit and of the points drawn (default: 0)")
+    add("--fraction", type=float, help="of the points drawn (default: the run's umap_fraction)")
     add("--format", choices=FORMATS, default="png")
     add("--out", type=Path, help="folder (default: figure3_4 in the workdir)")
     options = parser.parse_args(arguments)
@@ -70,34 +72,34 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return options
 
 
-def numbers(text: str) -> list[int]:
-    """Ks as typed."""
-    found = [int(part) for part in text.split(",")]
-    if min(found) < 1:
+def parse_ks(text: str) -> list[int]:
+    """Parses Ks separated by commas."""
+    ks = [int(part) for part in text.split(",")]
+    if min(ks) < 1:
         raise argparse.ArgumentTypeError(f"{text}: expected whole numbers of at least 1")
-    return found
+    return ks
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Draws the figures asked for."""
+    """Draws and writes the figures."""
     options = parse(arguments)
-    if lacking := missing_packages():
-        raise InputError(f"lacks {' and '.join(lacking)} (pip install 'jax-dns[viz]')")
+    if missing := missing_packages():
+        raise InputError(f"lacks {' and '.join(missing)} (pip install 'jax-dns[viz]')")
     workdir = options.workdir.absolute()
     config = read_config(workdir)
-    seed = seed_of(config, options.seed)
+    seed = choose_seed(config, options.seed)
     folder = seed_folder(config, workdir, seed)
-    wanted = PAPER
+    figures = PAPER
     if options.machine:
-        wanted = ((options.machine, options.section, options.domain or "all"),)
-    found = [one for one in wanted if (folder / one[0] / "segments.npz").is_file()]
-    if not found:
-        there = sorted(path.parent.name for path in folder.glob("*/segments.npz"))
+        figures = ((options.machine, options.section, options.domain or "all"),)
+    available = [one for one in figures if (folder / one[0] / "segments.npz").is_file()]
+    if not available:
+        machines = sorted(path.parent.name for path in folder.glob("*/segments.npz"))
         raise InputError(
-            f"{folder}: no segments.npz of {' or '.join(one[0] for one in wanted)} "
-            f"(give --machine and --section; machine types there: {', '.join(there) or 'none'})"
+            f"{folder}: no segments.npz of {' or '.join(one[0] for one in figures)} (expected "
+            f"--machine and --section of one of {', '.join(machines) or 'none'})"
         )
-    for machine, section, domain in found:
+    for machine, section, domain in available:
         domain = options.domain or domain
         figure = draw(config, folder / machine, machine, section, domain, seed, options)
         name = f"{machine}_section_{section:02d}_{domain}.{options.format}"
@@ -114,60 +116,61 @@ def draw(
     domain: str,
     seed: int,
     options: argparse.Namespace,
-):
-    """One machine's figure."""
+) -> Any:
+    """Draws one section of a machine type; returns a matplotlib figure."""
     segments, _ = read_segments(folder / "segments.npz")
-    test = segments.where(segments.split == "test")
+    is_test = segments.split == "test"
+    test = segments.where(is_test)
     if section not in test.section:
-        there = ", ".join(map(str, np.unique(test.section)))
+        sections = ", ".join(map(str, np.unique(test.section)))
         raise InputError(
-            f"{folder}: no test segments of section {section}, expected one of {there}"
+            f"{folder}: no test segments of section {section}, expected one of {sections}"
         )
-    chosen = settings(config, folder, test, options)
-    here = segments.section == section
+    in_section = segments.section == section
     scores = {}
-    for setting in chosen:
+    for panel in choose_panels(config, folder, test, options):
         values = np.full(len(segments.clip), np.nan, np.float32)
-        values[segments.split == "test"] = smoothed_segments(config, test, setting.k, setting.data)
-        scores[setting.title] = values[here]
-    segments = segments.where(here)
-    if len(segments.clip) < FEWEST:
-        raise InputError(f"{folder}: {len(segments.clip)} segments, UMAP needs {FEWEST}")
-    share = config.evaluation.umap_share if options.share is None else options.share
-    shown = choose_share(len(segments.clip), share, seed=options.umap_seed)
+        values[is_test] = smoothed_segments(config, test, panel.k, panel.data)
+        scores[panel.title] = values[in_section]
+    segments = segments.where(in_section)
+    if len(segments.clip) < MIN_SEGMENTS:
+        raise InputError(f"{folder}: {len(segments.clip)} segments, UMAP needs {MIN_SEGMENTS}")
+    fraction = options.fraction
+    if fraction is None:
+        fraction = config.evaluation.umap_fraction
+    shown = choose_fraction(len(segments.clip), fraction, seed=options.umap_seed)
     shown &= (segments.domain == domain) | (domain == "all")
     domains = "both domains" if domain == "all" else f"{domain} domain"
-    return score_maps(
+    return draw_panels(
         segments,
         umap_places(segments.feature, seed=options.umap_seed),
         scores,
         shown=shown,
         title=f"{machine}, section {section:02d}, {domains}, seed {seed}; "
-        f"{100 * share:g} % of the segments drawn",
+        f"{100 * fraction:g} % of the segments drawn",
     )
 
 
-def settings(
+def choose_panels(
     config: ConfigDict, folder: Path, test: Segments, options: argparse.Namespace
-) -> list[Setting]:
-    """The panels: those asked for, or a_G, the settings selected and the largest K."""
-    selection = recorded(folder, "selection").get("pooled", {})
-    picked = [
-        Setting(selection[name]["size"], options.data or selection[name]["data"], note)
-        for name, note in (("Proposed", "selected"), ("Proposed (Oracle)", "oracle"))
+) -> list[Panel]:
+    """Returns the panels of --ks; without it a_G, the selected settings and the largest K."""
+    selection, method = read_selection(folder, "pooled"), smoothing_rule(config).name
+    selected = [
+        Panel(selection[name]["value"], options.data or selection[name]["data"], note)
+        for name, note in ((method, "selected"), (method + ORACLE_SUFFIX, "oracle"))
         if name in selection
     ]
-    data = options.data or (picked[0].data if picked else "all")
+    data = options.data or (selected[0].data if selected else "all")
     if options.ks:
-        return [Setting(k, data) for k in options.ks]
-    by_k = {(1, ""): Setting(1, data)}
-    for setting in (*picked, Setting(largest_k(config, test, data), data, "largest")):
-        # K = 1 is the same in every pool.
-        key = (setting.k, setting.data if setting.k > 1 else "")
-        notes = [by_k[key].note] if key in by_k and by_k[key].note else []
-        by_k[key] = setting._replace(note=", ".join([*notes, setting.note]))
-    return sorted(by_k.values())
+        return [Panel(k, data) for k in options.ks]
+    panels = {(1, ""): Panel(1, data)}
+    for panel in (*selected, Panel(largest_setting(config, test, data), data, "largest")):
+        key = (panel.k, panel.data if panel.k > 1 else "")  # K = 1 is the same in every pool
+        notes = [panels[key].note] if key in panels and panels[key].note else []
+        panels[key] = panel._replace(note=", ".join([*notes, panel.note]))
+    return sorted(panels.values())
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

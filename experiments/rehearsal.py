@@ -1,10 +1,11 @@
-"""From an empty folder to Table II: the whole path of the paper, on a stand-in for DCASE 2021.
+"""Rehearses the paper's run on synthetic sound, from the download to Table II and the figures.
 
-    python experiments/rehearsal.py --workdir=rehearsal
+    python experiments/rehearsal.py --workdir=rehearsal        # 20 minutes on two CPU cores
 
-A synthetic factory in DCASE 2021's structure (configs/rehearsal.py) is served by a local server
-that plays Zenodo, then taken through the commands that a user of the real data set types; each is
-printed, timed, and stopped at if it fails. The same command again goes on where it stopped.
+Makes a synthetic data set in DCASE 2021's structure (configs/rehearsal.py), serves it from a local
+server that plays Zenodo, and runs the commands that a user of the real data set types. Each command
+is printed and timed; the first that fails ends the rehearsal. The same command again resumes. The
+results stand in experiments/README.md.
 """
 
 import argparse
@@ -26,7 +27,7 @@ from configs import rehearsal  # noqa: E402
 
 
 def commands(workdir: Path, base_url: str, seeds: str) -> dict[str, list[str]]:
-    """What a user types, by step; `jax-dns` and scripts under experiments/."""
+    """Returns the commands that a user types, by step: `jax-dns` and scripts in experiments/."""
     root, run = workdir / "data", workdir / "run"
     config = PROJECT / "configs/rehearsal.py"
     experiments = PROJECT / "experiments"
@@ -48,29 +49,29 @@ def commands(workdir: Path, base_url: str, seeds: str) -> dict[str, list[str]]:
 
 
 def main() -> None:
-    """Serves, downloads, trains, evaluates and draws; prints each step's time."""
+    """Makes and serves the data set, runs every command and prints the times."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--workdir", type=Path, default=Path("rehearsal"))
-    parser.add_argument("--seeds", default="(0,)", help="as config.seeds, such as '(0,1)'")
+    parser.add_argument("--seeds", default="(0,)", help="config.seeds, '(0,1)' for instance")
     options = parser.parse_args()
     workdir = options.workdir.absolute()
-    took: dict[str, float] = {}
+    seconds: dict[str, float] = {}
     start = time.perf_counter()
     make_factory(workdir / "zenodo", **rehearsal.FACTORY)
-    took["synthesis"] = time.perf_counter() - start
+    seconds["synthesis"] = time.perf_counter() - start
     with server.serve(workdir / "zenodo") as base_url:
         for step, command in commands(workdir, base_url, options.seeds).items():
             print(f"\n$ {shlex.join(command)}", flush=True)
             program = ["-m", "jax_dns", *command[1:]] if command[0] == "jax-dns" else command
             start = time.perf_counter()
             code = subprocess.run([sys.executable, *program], check=False).returncode
-            took[step] = time.perf_counter() - start
+            seconds[step] = time.perf_counter() - start
             if code:
                 sys.exit(f"rehearsal: {step} ended with exit code {code}")
-    rows = [*took.items(), ("all", sum(took.values()))]
-    print("\n" + "\n".join(f"{step:<13}{seconds:7.0f} s" for step, seconds in rows))
+    rows = [*seconds.items(), ("all", sum(seconds.values()))]
+    print("\n" + "\n".join(f"{step:<13}{duration:7.0f} s" for step, duration in rows))
     with (workdir / "times.csv").open("w") as file:
         csv.writer(file).writerows([("step", "seconds"), *rows])
 

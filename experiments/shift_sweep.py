@@ -1,16 +1,16 @@
-"""AE, SerialOE and Proposed as the domain discrepancy grows: the paper's claim as a curve.
+"""Draws AE, SerialOE and Proposed against the size of the domain shift, on synthetic factories.
 
     python experiments/shift_sweep.py --out=shift_sweep
 
-Not in the paper. Makes one synthetic factory for each size of the discrepancy (`factory.shift`, 0
-for none), with the same sounds otherwise: source clips are the same in all, target clips move on.
-On each it runs `jax-dns run` in <out>/shift_<x>/, where the same command again goes on and what is
-done is not done again. Writes shift_sweep.csv (each shift, seed, machine type and method) and
-shift_sweep.png, whichever way it comes out.
+Not in the paper: its claim as a curve. Makes one synthetic factory for each size of the shift
+(`synthetic.shift`, 0 for none) with otherwise the same sounds: source clips are equal in all of
+them, target clips move further away. Runs `jax-dns run` on each in <out>/shift_<x>/; the same
+command again resumes, and skips what is done. Writes shift_sweep.csv (each shift, seed, machine
+type and method) and shift_sweep.png.
 
-The default is the demo's config on two machine types, the third giving outliers too, with 24 test
-clips of each section, domain and label rather than 8. Fields of the config may be changed as with
-`jax-dns run`: --config.ae.epochs=100.
+The default is the demo's config on two machine types, the third one giving outliers, with 24 test
+clips of each section, domain and label instead of 8. Config fields can be changed as with `jax-dns
+run`: --config.generative.epochs=100.
 """
 
 import argparse
@@ -25,18 +25,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from command_line import parser_of, run
-from paper.umap_panels import FORMATS, save_figure
+from command_line import make_parser, run_main
+from paper.figure_files import FORMATS, save_figure
 
 from jax_dns.errors import InputError
 from jax_dns.evaluation.metrics import harmonic_mean
+from jax_dns.evaluation.results import ORACLE_SUFFIX
 from jax_dns.evaluation.tables import Table, percent, to_csv, to_text
 from jax_dns.files import write_text
 from jax_dns.pipeline.workdir import read_config
 
 DEMO = Path(__file__).resolve().parents[1] / "configs/demo.py"
 SHIFTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
-CLIPS = 24  # an AUC of 0.6 has a standard error of 0.08, of the demo's 8 clips 0.15
+TEST_CLIPS = 24  # an AUC of 0.6 has a standard error of 0.08; of the demo's 8 clips 0.15
 PANELS = {
     "auc_source": "AUC, source domain",
     "auc_target": "AUC, target domain",
@@ -48,18 +49,17 @@ STYLES = {  # Okabe and Ito's colours
     "Proposed": ("#0072B2", "D", "-"),
     "Proposed (Oracle)": ("#56B4E9", "^", "-."),
 }
-
-KEYS = ("seed", "machine", "method", "size", "data")  # of a setting in results.csv
+SETTING = ("seed", "machine", "method", "value", "data")  # columns of results.csv
 
 
 class Point(NamedTuple):
-    """A method's figures on one factory, fractions of 1; settings selected by domain."""
+    """A method's results on one factory, fractions of 1; settings selected by domain."""
 
     shift: float
     seed: int
     machine: str
     method: str
-    size: int  # clusters or K
+    value: float  # K, or clusters; 0 for the AE
     data: str
     auc_source: float  # harmonic mean over the evaluation sections
     auc_target: float
@@ -67,15 +67,15 @@ class Point(NamedTuple):
 
 
 def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
-    """The command line, and what of it is meant for `jax-dns run`."""
-    parser = parser_of(__doc__)
+    """Reads the command line; returns the options, and the arguments for `jax-dns run`."""
+    parser = make_parser(__doc__)
     add = parser.add_argument
     add("--out", type=Path, default=Path("shift_sweep"), help="folder (default: shift_sweep)")
-    add("--config", type=Path, default=DEMO, help="with a factory (default: configs/demo.py)")
-    add("--shifts", type=numbers, default=SHIFTS, help="0 to 1.5 (default: 0,0.25,...,1.5)")
-    add("--seeds", default="0", help="of training, such as 0,1,2 (default: 0)")
-    add("--machines", default="fan,gearbox", help="trained and rated (default: fan,gearbox)")
-    add("--test-clips", type=int, default=CLIPS, help=f"of each kind (default: {CLIPS})")
+    add("--config", type=Path, default=DEMO, help="with synthetic data (default: configs/demo.py)")
+    add("--shifts", type=parse_shifts, default=SHIFTS, help="0 to 1.5 (default: 0,0.25,...,1.5)")
+    add("--seeds", default="0", help="of training, 0,1,2 for instance (default: 0)")
+    add("--machines", default="fan,gearbox", help="trained and evaluated (default: fan,gearbox)")
+    add("--test-clips", type=int, default=TEST_CLIPS, help=f"of each kind (default: {TEST_CLIPS})")
     add("--format", choices=FORMATS, default="png")
     options, rest = parser.parse_known_args(arguments)
     for argument in rest:
@@ -84,14 +84,14 @@ def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
     return options, rest
 
 
-def numbers(text: str) -> tuple[float, ...]:
-    """Shifts as typed, sorted."""
+def parse_shifts(text: str) -> tuple[float, ...]:
+    """Parses shifts separated by commas, and sorts them."""
     return tuple(sorted({float(part) for part in text.split(",")}))
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Runs what isn't done, collects, writes and draws."""
-    options, rest = parse(arguments)
+    """Runs every factory that is not done, collects the results, writes and draws them."""
+    options, config_arguments = parse(arguments)
     points: list[Point] = []
     for shift in options.shifts:
         workdir = options.out / f"shift_{shift:g}"
@@ -99,15 +99,15 @@ def main(arguments: list[str] | None = None) -> None:
             "run",
             f"--config={options.config}",
             f"--workdir={workdir}",
-            f"--config.factory.shift={shift}",
-            "--config.factory.make=True",
-            f"--config.factory.test_normal={options.test_clips}",
-            f"--config.factory.test_anomaly={options.test_clips}",
+            f"--config.synthetic.shift={shift}",
+            "--config.synthetic.make=True",
+            f"--config.synthetic.test_normal={options.test_clips}",
+            f"--config.synthetic.test_anomaly={options.test_clips}",
             f"--config.data.machines={options.machines}",
             f"--config.seeds=({options.seeds},)",
             "--config.evaluation.figures=False",
             "--config.evaluation.report=False",
-            *rest,
+            *config_arguments,
         ]
         print(f"\n$ {shlex.join(['jax-dns', *command])}", flush=True)
         start = time.perf_counter()
@@ -117,72 +117,73 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"shift {shift:g}: {time.perf_counter() - start:.0f} s", flush=True)
         points += collect(workdir, shift)
     write_text(options.out / "shift_sweep.csv", to_csv([Point._fields, *points]))
-    print(table(points))
-    picture = options.out / f"shift_sweep.{options.format}"
+    print(format_tables(points))
+    path = options.out / f"shift_sweep.{options.format}"
     try:
-        save_figure(plot(points), picture)
+        save_figure(draw(points), path)
     except ImportError:
-        print("Left out, for lack of matplotlib (pip install 'jax-dns[viz]'): the figure.")
-    print(f"{options.out}: shift_sweep.csv, {picture.name}")
+        print("No figure: matplotlib is not installed (pip install 'jax-dns[viz]').")
+    print(f"{options.out}: shift_sweep.csv, {path.name}")
 
 
 def collect(workdir: Path, shift: float) -> list[Point]:
-    """The rows of Table II in a finished workdir, with their AUC by domain."""
+    """Reads the rows of Table II from a finished workdir, with their AUC by domain."""
     sections = {str(section) for section in read_config(workdir).data.eval_sections}
     try:
         chosen = json.loads((workdir / "results.json").read_text())["readings"]["by_domain"]
         with (workdir / "results.csv").open(newline="") as file:
-            rows = [row for row in csv.DictReader(file) if row["section"] in sections]
+            metrics = [row for row in csv.DictReader(file) if row["section"] in sections]
     except (OSError, KeyError, ValueError) as error:
         raise InputError(
             f"{workdir}: no results to read, {error} (expected labelled test clips)"
         ) from error
     points = []
-    for machine, seeds in chosen.items():
-        for seed, choices in seeds.items():
-            for c in choices:
-                method = c["method"].removesuffix(" (Oracle)")
-                setting = (seed, machine, method, str(c["size"]), c["data"])
-                here = [r for r in rows if tuple(r[name] for name in KEYS) == setting]
+    for machine, by_seed in chosen.items():
+        for seed, rows in by_seed.items():
+            for row in rows:
+                method = row["method"].removesuffix(ORACLE_SUFFIX)
+                setting = (seed, machine, method, str(row["value"]), row["data"])
+                in_setting = [m for m in metrics if tuple(m[name] for name in SETTING) == setting]
                 source, target = (
-                    harmonic_mean(float(r["auc"]) for r in here if r["domain"] == domain)
+                    harmonic_mean(float(m["auc"]) for m in in_setting if m["domain"] == domain)
                     for domain in ("source", "target")
                 )
-                value = float("nan") if c["value"] is None else c["value"]
-                settings = (c["method"], c["size"], c["data"])
-                points.append(Point(shift, int(seed), machine, *settings, source, target, value))
+                hmean = float("nan") if row["evaluation"] is None else row["evaluation"]
+                columns = (row["method"], row["value"], row["data"])
+                points.append(Point(shift, int(seed), machine, *columns, source, target, hmean))
     return points
 
 
 def values_of(points: Sequence[Point], shift: float, method: str, column: str) -> list[float]:
-    """One value a seed and machine type."""
+    """Returns a column's value for each seed and machine type."""
     return [getattr(p, column) for p in points if (p.shift, p.method) == (shift, method)]
 
 
 def methods_of(points: Sequence[Point]) -> list[str]:
-    """Methods that there are, in the tables' order."""
+    """Returns the methods that have results, in the order of Table II."""
     return [method for method in STYLES if any(p.method == method for p in points)]
 
 
-def table(points: Sequence[Point]) -> str:
-    """Mean and deviation over seeds and machine types, in percent."""
+def format_tables(points: Sequence[Point]) -> str:
+    """Formats mean and deviation over seeds and machine types, in percent."""
     shifts = sorted({p.shift for p in points})
     texts = []
     for column, title in PANELS.items():
-        lines = [[f"{title} [%]", *(f"shift {shift:g}" for shift in shifts)]]
-        for method in methods_of(points):
-            cells = (percent(values_of(points, shift, method, column)) for shift in shifts)
-            lines.append([method, *cells])
-        texts.append(to_text(Table(lines[0], lines[1:])))
+        head = [f"{title} [%]", *(f"shift {shift:g}" for shift in shifts)]
+        rows = [
+            [method, *(percent(values_of(points, shift, method, column)) for shift in shifts)]
+            for method in methods_of(points)
+        ]
+        texts.append(to_text(Table(head, rows)))
     return "\n\n".join(("", *texts))
 
 
-def plot(points: Sequence[Point]) -> Any:
-    """A panel for each figure of merit, a curve for each method."""
+def draw(points: Sequence[Point]) -> Any:
+    """Draws a panel for each measure and a curve for each method; returns a matplotlib figure."""
     from matplotlib.figure import Figure
 
     shifts = sorted({p.shift for p in points})
-    step = min([0.25, *np.diff(shifts)])
+    spacing = min([0.25, *np.diff(shifts)])
     figure = Figure(figsize=(11, 4.1), layout="constrained")
     panels = figure.subplots(1, len(PANELS), sharex=True, sharey=True)
     methods = methods_of(points)
@@ -191,11 +192,11 @@ def plot(points: Sequence[Point]) -> Any:
         for i, method in enumerate(methods):
             colour, marker, line = STYLES[method]
             y = [100 * np.array(values_of(points, shift, method, column)) for shift in shifts]
-            apart = 0.07 * step * (i - (len(methods) - 1) / 2)  # so that bars don't hide each other
+            offset = 0.07 * spacing * (i - (len(methods) - 1) / 2)  # bars must not hide each other
             axes.errorbar(
-                np.array(shifts) + apart,
-                [v.mean() for v in y],
-                [v.std(ddof=1) if len(v) > 1 else 0 for v in y],
+                np.array(shifts) + offset,
+                [values.mean() for values in y],
+                [values.std(ddof=1) if len(values) > 1 else 0 for values in y],
                 color=colour,
                 marker=marker,
                 linestyle=line,
@@ -204,7 +205,7 @@ def plot(points: Sequence[Point]) -> Any:
                 label=method,
             )
         axes.set_title(title, fontsize=10)
-        axes.set(xlabel="domain discrepancy (factory.shift)", xticks=shifts)
+        axes.set(xlabel="size of the domain shift", xticks=shifts)
         axes.grid(alpha=0.3)
     panels[0].set_ylabel("%")
     figure.legend(
@@ -214,9 +215,9 @@ def plot(points: Sequence[Point]) -> Any:
         frameon=False,
     )
     machines = sorted({p.machine for p in points})
-    seeds = len({p.seed for p in points})
+    n_seeds = len({p.seed for p in points})
     figure.suptitle(
-        f"Synthetic {', '.join(machines)}; {seeds} seed{'s' * (seeds > 1)}; "
+        f"Synthetic {', '.join(machines)}; {n_seeds} seed{'s' * (n_seeds > 1)}; "
         "mean and deviation over machine types and seeds",
         fontsize=10,
     )
@@ -224,4 +225,4 @@ def plot(points: Sequence[Point]) -> Any:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

@@ -1,13 +1,17 @@
-"""Tables I and II of the paper from finished runs, beside the paper's own figures.
+"""Makes Tables I and II of the paper from finished runs, beside the paper's own.
 
-    python experiments/table2.py --workdir DIR [--workdir DIR2 ...] [--readings]
+    python experiments/table2.py --workdir=DIR [--workdir=DIR2 ...] [--readings]
 
-DIR is the workdir of a `jax-dns run`; several hold other seeds or machine types. Writes table2.md,
-table2.csv and table2.tex and prints the first. Nothing is trained: everything comes from
-segments.npz, serial_oe.npz and smoothed.npz. Both readings of the domains; mean ± deviation over
-seeds; 95 % bootstrap intervals: clips drawn within section, domain and label (recordings where a
-manifest.csv beside the clips names them) with scores and settings held fixed, the same draw for
-every method and seed; paired differences of Proposed to AE and SerialOE.
+DIR is the workdir of a `jax-dns run`; several hold other seeds or machine types. Nothing is
+trained: segments.npz, inlier.npz and smoothed.npz suffice. Prints the tables and writes table2.md,
+table2.csv and table2.tex:
+
+- Table I and Table II under both readings of the domains, mean ± deviation over seeds;
+- 95 % bootstrap intervals: clips are drawn within section, domain and label (recordings, where a
+  manifest.csv beside the clips names them), with scores and settings held fixed and the same draw
+  for every method and seed;
+- paired differences between the smoothing and the other methods;
+- with --readings, the other readings of the paper.
 """
 
 import argparse
@@ -15,45 +19,54 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from command_line import parser_of, run
+from command_line import make_parser, run_main
 from ml_collections import ConfigDict
 from paper import bootstrap_table, comparison, published
 from paper.comparison import Entries
 from paper.manifest import find_manifest, read_manifest
-from paper.merge_runs import open_together
-from paper.readings import alternatives, rated
+from paper.merge_runs import open_runs
+from paper.readings import evaluate_readings, other_readings
 
 from jax_dns.errors import InputError
 from jax_dns.evaluation.tables import ALL, Table, to_csv, to_latex, to_markdown
 from jax_dns.files import write_text
+from jax_dns.pipeline.method_results import READINGS, TITLES, RunResults
 from jax_dns.pipeline.select import setting_rows
-from jax_dns.pipeline.smooth import READINGS, TITLES, RunResults
+from jax_dns.pipeline.smooth import smoothing_rule
 from jax_dns.pipeline.workdir import CompletedRun
 
 AS_RUN = "as run"
-TOYCAR = {
+TOYCAR_5_TITLES = {
     "pooled": "AUC of ToyCar in section 5",
     "by_domain": "harmonic mean of the two domains' AUC of ToyCar in section 5",
 }
 
 
+class ReadingTables(NamedTuple):
+    """Table I and Table II under one reading of the paper and of the domains."""
+
+    entries: Entries
+    settings: Mapping[str, Mapping[str, str]]  # method -> column -> the settings selected
+    differences: Entries  # of the smoothing and the other methods
+
+
 def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """The command line."""
-    parser = parser_of(__doc__)
+    """Reads the command line."""
+    parser = make_parser(__doc__)
     add = parser.add_argument
     add("--workdir", type=Path, action="append", required=True, help="of a run; may be repeated")
     add("--out", type=Path, help="folder for the tables (default: table2 in the first workdir)")
-    add("--resamples", type=int, default=1000, help="of the bootstrap (default 1000; 0: none)")
-    add("--seed", type=int, default=0, help="of the bootstrap (default 0)")
+    add("--resamples", type=int, default=1000, help="of the bootstrap; 0: none (default: 1000)")
+    add("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
     add(
         "--manifest",
         action="append",
         default=[],
         metavar="MACHINE=FILE",
-        help="recording of each clip (default: its manifest.csv in data.root)",
+        help="recording of each clip (default: the machine type's manifest.csv in data.root)",
     )
-    add("--readings", action="store_true", help="also other readings of the paper, from segments")
-    add("--no-paper", action="store_true", help="leave the paper's figures out")
+    add("--readings", action="store_true", help="also the other readings of the paper")
+    add("--no-paper", action="store_true", help="leave out the paper's own results")
     options = parser.parse_args(arguments)
     if options.resamples < 0 or options.seed < 0:
         parser.error("--resamples and --seed: expected 0 or more")
@@ -65,162 +78,157 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> None:
     """Reads the workdirs, prints and writes the tables."""
     options = parse(arguments)
-    finished = open_together(options.workdir)
-    recordings = manifests(finished, options.manifest)
-    counts = bootstrap_table.draw(
-        finished.found, n_resamples=options.resamples, seed=options.seed, recordings=recordings
+    run = open_runs(options.workdir)
+    recordings = read_manifests(run, options.manifest)
+    counts = bootstrap_table.draw_clips(
+        run.results, n_resamples=options.resamples, seed=options.seed, recordings=recordings
     )
-    results = {
-        (reading, ""): compare(finished.config, finished.found, reading, counts)
-        for reading in READINGS
+    tables = {
+        (reading, ""): make_tables(run.config, run.results, reading, counts) for reading in READINGS
     }
-    if not all(compared.entries for compared in results.values()):
+    if not all(one.entries for one in tables.values()):
         raise InputError(
             f"{options.workdir[0]}: no labelled test clips of both classes in sections "
-            f"{sections(finished)}, no table"
+            f"{eval_sections(run)}, no table"
         )
     if options.readings:
-        none = bootstrap_table.draw(finished.found, n_resamples=0, seed=0)
-        for name, found in rated(alternatives(finished.config), finished.folders):
+        no_counts = bootstrap_table.draw_clips(run.results, n_resamples=0, seed=0)
+        readings = evaluate_readings(other_readings(run.config), run.folders)
+        for name, results in readings:
             for reading in READINGS:
-                results[reading, name] = compare(finished.config, found, reading, none)
-    beside = not options.no_paper and is_papers(finished)
-    machines = list(next(iter(finished.found.values())))
-    tables: list[Table] = []
+                tables[reading, name] = make_tables(run.config, results, reading, no_counts)
+    show_paper = not options.no_paper and has_papers_data(run)
+    machines = list(next(iter(run.results.values())))
+    note = describe_spread(run, options.resamples, recordings)
+    texts: list[Table] = []
     for reading in READINGS:
-        drawn = note(finished, options.resamples, recordings)
-        tables += main_tables(results[reading, ""], machines, reading, finished, drawn, beside)
+        texts += main_tables(tables[reading, ""], machines, reading, run, note, show_paper)
     for reading in READINGS if options.readings else ():
-        columns = columns_of(results[reading, ""].entries, machines)
-        tables.append(
+        texts.append(
             comparison.table_readings(
-                {n or AS_RUN: c.entries for (r, n), c in results.items() if r == reading},
-                columns,
-                beside=beside,
+                {n or AS_RUN: one.entries for (r, n), one in tables.items() if r == reading},
+                columns_of(tables[reading, ""].entries, machines),
+                show_paper=show_paper,
                 caption=f"Readings of the paper beside the run's own; {TITLES[reading]} [%]",
             )
         )
     rows = [
         row
-        for (reading, name), (entries, settings) in results.items()
-        for some in (entries, comparison.differences(entries))
+        for (reading, name), one in tables.items()
+        for entries in (one.entries, one.differences)
         for row in comparison.csv_rows(
-            some,
+            entries,
             reading=reading,
             alternative=name,
-            settings=settings,
+            settings=one.settings,
             machines=machines,
-            beside=beside,
+            show_paper=show_paper,
         )
     ]
     out = options.out or options.workdir[0] / "table2"
-    markdown = "\n".join(map(to_markdown, tables))
+    markdown = "\n".join(map(to_markdown, texts))
     write_text(out / "table2.md", markdown)
     write_text(out / "table2.csv", to_csv([comparison.CSV_HEAD, *rows]))
-    write_text(out / "table2.tex", "\n".join(map(to_latex, tables)))
-    print(f"{markdown}\ntable2.md, table2.csv, table2.tex in {out}")
+    write_text(out / "table2.tex", "\n".join(map(to_latex, texts)))
+    print(f"{markdown}\nWritten to {out}: table2.md, table2.csv, table2.tex")
 
 
-class Compared(NamedTuple):
-    """One reading of the paper and of the domains."""
-
-    entries: Entries
-    settings: Mapping[str, Mapping[str, str]]  # method -> column -> the settings selected
-
-
-def compare(
-    config: ConfigDict, found: RunResults, reading: str, counts: bootstrap_table.Counts
-) -> Compared:
-    """Selects, and rates what was selected."""
-    chosen = bootstrap_table.choose(config, found, reading)
+def make_tables(
+    config: ConfigDict, results: RunResults, reading: str, counts: bootstrap_table.Counts
+) -> ReadingTables:
+    """Selects settings and evaluates them under one reading of the domains."""
+    chosen = bootstrap_table.choose_rows(config, results, reading)
     columns = list(next(iter(chosen.values())))
     settings = {method: dict(zip(columns, row)) for method, row in setting_rows(chosen).items()}
-    return Compared(bootstrap_table.entries(config, found, chosen, counts, reading), settings)
+    entries = bootstrap_table.make_entries(config, results, chosen, counts, reading)
+    pairs = comparison.differences(entries, smoothing_rule(config).name)
+    return ReadingTables(entries, settings, pairs)
 
 
 def main_tables(
-    compared: Compared,
+    tables: ReadingTables,
     machines: list[str],
     reading: str,
-    finished: CompletedRun,
-    drawn: str,
-    beside: bool,
+    run: CompletedRun,
+    note: str,
+    show_paper: bool,
 ) -> list[Table]:
-    """Table I, Table II and the paired differences under one reading of the domains."""
-    entries, settings = compared
-    columns = columns_of(entries, machines)
-    of_settings = [column for column in columns if column != ALL]
-    chosen_on = ",".join(map(str, finished.config.data.dev_sections))
-    toycar = f"; {published.TOYCAR_5}: {TOYCAR[reading]}" if published.TOYCAR_5 in columns else ""
-    one = f"Settings (the paper's Table I), selected on sections {chosen_on}"
+    """Makes Table I, Table II and the paired differences under one reading of the domains."""
+    columns = columns_of(tables.entries, machines)
+    setting_columns = [column for column in columns if column != ALL]
+    dev_sections = ",".join(map(str, run.config.data.dev_sections))
+    toycar_5 = ""
+    if published.TOYCAR_5 in columns:
+        toycar_5 = f"; {published.TOYCAR_5}: {TOYCAR_5_TITLES[reading]}"
+    one = f"Settings (the paper's Table I), selected on sections {dev_sections}"
     two = "Results (the paper's Table II): harmonic mean of AUC and pAUC [%]"
     return [
         comparison.table_one(
-            {m: [row.get(c, "-") for c in of_settings] for m, row in settings.items()},
-            of_settings,
+            {m: [row.get(c, "-") for c in setting_columns] for m, row in tables.settings.items()},
+            setting_columns,
             caption=f"{one}, {TITLES[reading]}",
-            beside=beside,
+            show_paper=show_paper,
         ),
         comparison.table_two(
-            entries,
+            tables.entries,
             columns,
-            beside=beside,
-            caption=f"{two}, sections {sections(finished)}, {TITLES[reading]}{toycar}{drawn}",
+            show_paper=show_paper,
+            caption=f"{two}, sections {eval_sections(run)}, {TITLES[reading]}{toycar_5}{note}",
         ),
         comparison.table_two(
-            comparison.differences(entries),
+            tables.differences,
             columns,
-            beside=False,
+            show_paper=False,
             signed=True,
-            caption=f"Paired differences of the results [points]; {TITLES[reading]}{drawn}",
+            caption=f"Paired differences of the results [points]; {TITLES[reading]}{note}",
         ),
     ]
 
 
-def note(
-    finished: CompletedRun, resamples: int, recordings: Mapping[str, Mapping[str, str]]
+def describe_spread(
+    run: CompletedRun, resamples: int, recordings: Mapping[str, Mapping[str, str]]
 ) -> str:
-    """What deviation and interval are, for a caption."""
-    machines = next(iter(finished.found.values()))
+    """Describes deviation and interval, for a caption."""
+    machines = next(iter(run.results.values()))
     unit = "clips" if not recordings else f"clips, of recordings for {', '.join(recordings)}"
     unit = "recordings" if set(recordings) == set(machines) else unit
-    seeds = len(finished.found)
-    text = f"; mean ± deviation of {seeds} seeds" if seeds > 1 else ""
+    n_seeds = len(run.results)
+    text = f"; mean ± deviation of {n_seeds} seeds" if n_seeds > 1 else ""
     return text + (f"; 95 %: {resamples:,} bootstrap resamples of {unit}" if resamples else "")
 
 
 def columns_of(entries: Entries, machines: list[str]) -> list[str]:
-    """Machine types, All-hmean, and ToyCar-5 where there is one."""
-    toycar = any(published.TOYCAR_5 in row for row in entries.values())
-    return [*machines, ALL, *([published.TOYCAR_5] if toycar else [])]
+    """Returns the machine types, All-hmean, and ToyCar-5 where it has entries."""
+    has_toycar_5 = any(published.TOYCAR_5 in row for row in entries.values())
+    return [*machines, ALL, *([published.TOYCAR_5] if has_toycar_5 else [])]
 
 
-def sections(finished: CompletedRun) -> str:
-    """Those reported."""
-    return ",".join(map(str, finished.config.data.eval_sections))
+def eval_sections(run: CompletedRun) -> str:
+    """Returns the numbers of the sections that are reported."""
+    return ",".join(map(str, run.config.data.eval_sections))
 
 
-def is_papers(finished: CompletedRun) -> bool:
-    """Whether the paper's figures belong beside these: its machine types and sections, recorded."""
-    d = finished.config.data
-    synthetic = finished.config.factory.make and not d.root
-    machines = next(iter(finished.found.values()))
+def has_papers_data(run: CompletedRun) -> bool:
+    """Returns whether the run has recordings of the paper's machine types, in its sections."""
+    data = run.config.data
+    synthetic = run.config.synthetic.make and not data.root
+    machines = next(iter(run.results.values()))
+    sections = tuple(data.dev_sections), tuple(data.eval_sections)
     return (
         not synthetic
-        and (tuple(d.dev_sections), tuple(d.eval_sections))
-        == (published.DEV_SECTIONS, published.EVAL_SECTIONS)
+        and sections == (published.DEV_SECTIONS, published.EVAL_SECTIONS)
         and any(machine in published.MACHINES for machine in machines)
     )
 
 
-def manifests(finished: CompletedRun, given: list[str]) -> dict[str, dict[str, str]]:
-    """Machine type -> clip -> recording, from the files named or those beside the clips."""
-    paths = {machine: Path(path) for machine, _, path in (text.partition("=") for text in given)}
-    machines = next(iter(finished.found.values()))
+def read_manifests(run: CompletedRun, options: list[str]) -> dict[str, dict[str, str]]:
+    """Reads machine type -> clip -> recording, from the files given or beside the clips."""
+    paths = {machine: Path(path) for machine, _, path in (text.partition("=") for text in options)}
+    machines = next(iter(run.results.values()))
     for machine in paths:
         if machine not in machines:
             raise InputError(f"--manifest: {machine!r}, expected one of {', '.join(machines)}")
-    root = finished.config.data.root
+    root = run.config.data.root
     for machine in machines:
         path = find_manifest(Path(root), machine) if root else None
         if path and machine not in paths:
@@ -229,4 +237,4 @@ def manifests(finished: CompletedRun, given: list[str]) -> dict[str, dict[str, s
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

@@ -1,10 +1,11 @@
-"""Programs of this project for devices that need not be there: lowered from shapes alone.
+"""Lowers the project's programs from shapes alone, for devices that need not be present.
 
-Each function takes a mesh (of `jax.experimental.topologies` or of real devices) and returns what
-`jax.jit(...).lower` gives. Loops are counted once by `cost_analysis`, whatever their trips, so the
+Each function takes a mesh, of `jax.experimental.topologies` or of real devices, and returns what
+`jax.jit(...).lower` gives. `cost_analysis` counts a loop's body once, whatever its trips, so the
 smoothing is also lowered as the body of its loop and as one counting pass.
 """
 
+import functools
 from typing import Any
 
 import jax
@@ -25,36 +26,38 @@ from jax_dns.smoothing.sharded.query_blocks import (
 )
 from jax_dns.smoothing.sharded.reshard import ShardedGroupBlock
 from jax_dns.training import epochs
-from jax_dns.training.optimizers import OneCycle
+from jax_dns.training.steps import TrainState, create_state, train_step
+from jax_dns.types import Facts, GradientModel
 
 K = 1_024
-RECORDING = 160_000  # samples of ten seconds
+N_SECTIONS = 6
+RECORDING = 160_000  # samples: ten seconds
 
 
 def shape(mesh: Mesh, spec: P, *size: int, dtype: Any = jnp.float32) -> jax.ShapeDtypeStruct:
-    """An array that isn't there."""
+    """Returns an abstract array."""
     return jax.ShapeDtypeStruct(size, dtype, sharding=NamedSharding(mesh, spec))
 
 
 def sizes(mesh: Mesh, n: int) -> tuple[int, int]:
-    """Items on a device, and columns of its blocks."""
-    rows = -(-n // mesh.size)
-    return rows, padded_columns(rows)
+    """Returns the items on a device, and the columns of its blocks."""
+    n_items = -(-n // mesh.size)
+    return n_items, padded_columns(n_items)
 
 
 def smoothing(mesh: Mesh, n: int, d: int, *, block: int) -> jax.stages.Lowered:
-    """The whole of `smooth` on features on the devices; `block` queries from all of them."""
-    p, (rows, columns) = mesh.size, sizes(mesh, n)
-    each, of = block // p, P(ROWS)
-    places = shape(mesh, of, p, -(-rows // each) * each, dtype=jnp.int32)
-    counts = shape(mesh, of, p, dtype=jnp.int32)
-    items = shape(mesh, of, p * rows), shape(mesh, of, p * rows, d)
+    """Lowers `smooth` on features that lie on the devices, `block` queries from all of them."""
+    p, (n_items, columns) = mesh.size, sizes(mesh, n)
+    rows, block = P(ROWS), block // p
+    positions = shape(mesh, rows, p, -(-n_items // block) * block, dtype=jnp.int32)
+    counts = shape(mesh, rows, p, dtype=jnp.int32)
     tables = ShardedGroupBlock(
-        shape(mesh, of, p, columns, dtype=jnp.int32), counts, places, counts, places
+        shape(mesh, rows, p, columns, dtype=jnp.int32), counts, positions, counts, positions
     )
     return smooth_group_on_devices.lower(
-        shape(mesh, P(None, ROWS), 1, p * rows),
-        *items,
+        shape(mesh, P(None, ROWS), 1, p * n_items),
+        shape(mesh, rows, p * n_items),
+        shape(mesh, rows, p * n_items, d),
         None,
         None,
         shape(mesh, P(), 1, d),
@@ -62,37 +65,41 @@ def smoothing(mesh: Mesh, n: int, d: int, *, block: int) -> jax.stages.Lowered:
         mesh=mesh,
         ks=(K,),
         metric="euclidean",
-        block=each,
+        block=block,
     )
 
 
 def smoothing_body(mesh: Mesh, n: int, d: int, *, block: int) -> jax.stages.Lowered:
-    """What the loop over blocks of queries does each time."""
+    """Lowers the body of the loop over blocks of queries."""
     p, (_, columns) = mesh.size, sizes(mesh, n)
-    of, one = P(ROWS), shape(mesh, P())
+    rows, scalar = P(ROWS), shape(mesh, P())
     items = LocalCandidates(
-        shape(mesh, of, p * columns, d),
-        shape(mesh, of, p * columns),
-        shape(mesh, of, p * columns),
-        one,
+        shape(mesh, rows, p * columns, d),
+        shape(mesh, rows, p * columns),
+        shape(mesh, rows, p * columns),
+        scalar,
         shape(mesh, P(), dtype=jnp.int32),
     )
-    queries = shape(mesh, of, block), shape(mesh, of, block, d)
 
     def body(
-        items: LocalCandidates, scores: jax.Array, features: jax.Array, own: jax.Array
+        items: LocalCandidates, scores: jax.Array, features: jax.Array, self_index: jax.Array
     ) -> jax.Array:
-        return smooth_block(items, scores, features, own, ks=(K,))
+        return smooth_block(items, scores, features, self_index, ks=(K,))
 
-    specs = (LocalCandidates(of, of, of, P(), P()), of, of, of)
+    specs = (LocalCandidates(rows, rows, rows, P(), P()), rows, rows, rows)
     mapped = jax.shard_map(
         body, mesh=mesh, in_specs=specs, out_specs=P(None, ROWS), check_vma=False
     )
-    return jax.jit(mapped).lower(items, *queries, shape(mesh, of, block, dtype=jnp.int32))
+    return jax.jit(mapped).lower(
+        items,
+        shape(mesh, rows, block),
+        shape(mesh, rows, block, d),
+        shape(mesh, rows, block, dtype=jnp.int32),
+    )
 
 
 def counting_pass(mesh: Mesh, n: int, *, block: int) -> jax.stages.Lowered:
-    """One pass over a block of distances."""
+    """Lowers one counting pass over a block of distances."""
     specs = P(None, ROWS), P()
     count = jax.shard_map(
         lambda values, pivots: jax.lax.psum(count_plainly(values, pivots), ROWS),
@@ -106,43 +113,64 @@ def counting_pass(mesh: Mesh, n: int, *, block: int) -> jax.stages.Lowered:
     )
 
 
-def _everywhere(tree: Any, mesh: Mesh) -> Any:
-    return jax.tree.map(
-        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=NamedSharding(mesh, P())), tree
-    )
+def _replicated(tree: Any, mesh: Mesh) -> Any:
+    return jax.tree.map(lambda x: shape(mesh, P(), *x.shape, dtype=x.dtype), tree)
+
+
+def build_model(config: ConfigDict, kind: str) -> GradientModel:
+    """Builds a component of DCASE 2021's six sections."""
+    rate = config.data.sample_rate
+    facts = Facts(rate, round(config.data.segment_seconds * rate), N_SECTIONS)
+    return components.build(config, kind, facts)
+
+
+def abstract_state(model: GradientModel, mesh: Mesh) -> TrainState:
+    """Returns the shapes of a model's training state, on every device."""
+    create = functools.partial(create_state, model)
+    return _replicated(jax.eval_shape(create, jax.random.key(0)), mesh)
 
 
 def extractor_step(mesh: Mesh, config: ConfigDict, *, batch: int) -> jax.stages.Lowered:
-    """A step of the extractor's training, the batch spread over the devices."""
-    net, sections = components.extractor(config, n_sections=6), 6
-    state = _everywhere(jax.eval_shape(net.create, jax.random.key(0)), mesh)
-    of = P(mesh.axis_names[0])
-    return net.train.lower(
-        state,
-        shape(mesh, of, batch, components.segment_samples(config)),
-        shape(mesh, P(), dtype=jnp.int32),
-        shape(mesh, of, batch),
-        shape(mesh, of, batch, sections),
-        OneCycle(*(shape(mesh, P()) for _ in OneCycle._fields)),
+    """Lowers a step of the extractor's training, the batch spread over the devices."""
+    model, rows = build_model(config, "discriminative"), P(mesh.axis_names[0])
+    segment = round(config.data.segment_seconds * config.data.sample_rate)
+    return train_step(model).lower(
+        abstract_state(model, mesh),
+        shape(mesh, rows, batch, segment),
+        shape(mesh, P(), dtype=jnp.uint32),
+        shape(mesh, rows, batch),
+        shape(mesh, rows, batch, N_SECTIONS),
+        {},
+        {name: shape(mesh, P()) for name in model.schedule(0, 1)},
     )
 
 
 def autoencoder_epoch(
-    mesh: Mesh, config: ConfigDict, *, clips: int, steps: int
+    mesh: Mesh, config: ConfigDict, *, n_clips: int, n_steps: int
 ) -> jax.stages.Lowered:
-    """An epoch of the autoencoder's training with a machine's recordings on the device."""
-    net, batch = components.autoencoder(config).steps, config.ae.batch_size
-    state = _everywhere(jax.eval_shape(net.create, jax.random.key(0)), mesh)
-    every = P()
+    """Lowers an epoch of the autoencoder's training with a machine's recordings on the device."""
+    model, batch = build_model(config, "generative"), config.generative.batch_size
     resident = DeviceRecordings(
-        shape(mesh, every, clips, RECORDING, dtype=jnp.int16),
-        shape(mesh, every, clips),
-        shape(mesh, every, clips),
+        shape(mesh, P(), n_clips, RECORDING, dtype=jnp.int16),
+        shape(mesh, P(), n_clips),
+        shape(mesh, P(), n_clips),
     )
-    of = P(None, mesh.axis_names[0])
-    plans = epochs.Plan(
-        shape(mesh, of, steps, batch, dtype=jnp.int32),
-        shape(mesh, of, steps, batch, dtype=jnp.int32),
+    columns = P(None, mesh.axis_names[0])
+    plans = epochs.BatchSpec(
+        shape(mesh, columns, n_steps, batch, dtype=jnp.int32),
+        shape(mesh, columns, n_steps, batch, dtype=jnp.int32),
+        (
+            shape(mesh, P(), n_steps, dtype=jnp.uint32),
+            shape(mesh, columns, n_steps, batch),
+            shape(mesh, columns, n_steps, batch, N_SECTIONS),
+            {},
+            {},
+        ),
     )
-    segment = components.segment_samples(config)
-    return epochs._scan.lower(state, resident, plans, step=net.train, segment=segment)
+    return epochs._scan.lower(
+        abstract_state(model, mesh),
+        resident,
+        plans,
+        step=train_step(model),
+        segment=round(config.data.segment_seconds * config.data.sample_rate),
+    )

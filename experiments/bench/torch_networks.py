@@ -1,21 +1,17 @@
-"""The networks and features of this project in PyTorch, for `torch_rivals.py`."""
-
-import sys
-from pathlib import Path
+"""The networks and features of this project in PyTorch, for `torch_workloads.py`."""
 
 import librosa
 import torch
-from sizes import SECTIONS
+from inputs import N_SECTIONS, MelSettings, Settings
 from torch import nn
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "golden"))
-from make_efficientnet import seeded_state, torch_b0  # the net whose outputs the tests hold
+from torch_efficientnet import HEAD_FEATURES, efficientnet_b0, seeded_state
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+HANN_ENERGY = 0.375  # of a periodic Hann window, per sample
 
 
 class Trunk(nn.Module):
-    """EfficientNet-B0 of one channel: `torch_b0` with its entries as parameters and buffers."""
+    """EfficientNet-B0 of one channel, its state dict as parameters and buffers."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,34 +23,36 @@ class Trunk(nn.Module):
             else:
                 self.register_parameter(self.names[key], nn.Parameter(value))
 
-    def forward(self, x):
+    def forward(self, images):
         state = {key: getattr(self, name) for key, name in self.names.items()}
-        return torch_b0(state, x, self.training)
+        return efficientnet_b0(state, images, self.training)
 
 
 class Extractor(nn.Module):
-    """The extractor as `jax_dns.discriminative.serial_oe` has it."""
+    """SerialOE's feature extractor with its two heads."""
 
-    def __init__(self, width: int, dropout: float) -> None:
+    def __init__(self, feature_dim: int, dropout: float) -> None:
         super().__init__()
         self.trunk = Trunk()
         self.transform = nn.Sequential(
             nn.Dropout(dropout),
-            nn.Linear(1280, width),
-            nn.BatchNorm1d(width, momentum=0.01),
+            nn.Linear(HEAD_FEATURES, feature_dim),
+            nn.BatchNorm1d(feature_dim, momentum=0.01),
             nn.PReLU(init=0.25),
-            nn.Linear(width, width),
+            nn.Linear(feature_dim, feature_dim),
         )
-        self.machine, self.section = nn.Linear(width, 1), nn.Linear(width, SECTIONS)
+        self.machine = nn.Linear(feature_dim, 1)
+        self.section = nn.Linear(feature_dim, N_SECTIONS)
 
-    def forward(self, spectrogram):
-        x = spectrogram[:, None].contiguous(memory_format=torch.channels_last)
-        feature = self.transform(self.trunk(x).mean((2, 3)))
+    def forward(self, spectrograms):
+        """Returns f_D [b, d], g_mac [b], g_id [b, sections] of spectrograms [b, mels, frames]."""
+        images = spectrograms[:, None].contiguous(memory_format=torch.channels_last)
+        feature = self.transform(self.trunk(images).mean((2, 3)))
         return feature, self.machine(feature)[:, 0], self.section(feature)
 
 
 def autoencoder() -> nn.Module:
-    """f_G."""
+    """Returns f_G, the DCASE baseline's autoencoder, on the device."""
     layers, width = [], 640
     for features in (128, 128, 128, 128, 8, 128, 128, 128, 128):
         norm = nn.BatchNorm1d(features, eps=1e-3, momentum=0.01)
@@ -63,48 +61,55 @@ def autoencoder() -> nn.Module:
     return nn.Sequential(*layers, nn.Linear(width, 640)).to(DEVICE)
 
 
-class Features:
-    """Mel spectrograms of one of the paper's two settings; in decibels for the autoencoder."""
+class MelSpectrogram:
+    """Mel spectrograms [b, mels, frames] of waveforms [b, samples]; log-mel for the autoencoder."""
 
-    def __init__(self, config, part: str) -> None:
-        c, self.part = config[part], part
-        self.n_fft, self.hop = c.n_fft, c.window_hop
-        htk, norm = mel_kind(c, part)
+    def __init__(self, mel: MelSettings, *, sample_rate: int, log: bool) -> None:
+        self.n_fft, self.hop_length, self.log = mel.n_fft, mel.hop_length, log
         bank = librosa.filters.mel(
-            sr=config.data.sample_rate,
-            n_fft=c.n_fft,
-            n_mels=c.n_mels,
-            fmin=c.fmin,
-            fmax=c.fmax,
-            htk=htk,
-            norm=norm,
+            sr=sample_rate,
+            n_fft=mel.n_fft,
+            n_mels=mel.n_mels,
+            fmin=mel.fmin,
+            fmax=mel.fmax,
+            htk=mel.htk,
+            norm=mel.norm,
         )
         self.bank = torch.from_numpy(bank).to(DEVICE)
-        self.window = torch.hann_window(c.n_fft, device=DEVICE)
+        self.window = torch.hann_window(self.n_fft, device=DEVICE)
 
     def __call__(self, audio):
         spectrum = torch.stft(
             audio,
             self.n_fft,
-            self.hop,
+            self.hop_length,
             window=self.window,
             center=True,
             pad_mode="reflect",
             return_complex=True,
         )
         power = spectrum.real.square() + spectrum.imag.square()
-        if self.part == "extractor":
-            return self.bank @ (power * (1 / (0.375 * self.n_fft))).sqrt()
-        return 10 * torch.log10(torch.clamp(self.bank @ power, min=2.2e-16))
+        if self.log:
+            return 10 * torch.log10(torch.clamp(self.bank @ power, min=2.2e-16))
+        return self.bank @ (power / (HANN_ENERGY * self.n_fft)).sqrt()
 
     def windows(self, audio, frames: int):
-        """[n, D] windows of stacked frames."""
+        """Returns windows [n, frames * mels] of stacked adjacent frames."""
         stacked = self(audio).transpose(1, 2).unfold(1, frames, 1)  # [b, windows, mels, frames]
         return stacked.transpose(2, 3).reshape(-1, frames * stacked.shape[2])
 
 
-def mel_kind(c, part: str) -> tuple[bool, str | None]:
-    """librosa's `htk` and `norm`."""
-    if part == "ae":
-        return False, "slaney"
-    return c.mel_scale == "htk", "slaney" if c.mel_norm == "slaney" else None
+def ae_features(settings: Settings) -> MelSpectrogram:
+    """Returns the autoencoder's log-mel features."""
+    return MelSpectrogram(settings.ae_mel, sample_rate=settings.sample_rate, log=True)
+
+
+def extractor_features(settings: Settings) -> MelSpectrogram:
+    """Returns the extractor's mel features."""
+    return MelSpectrogram(settings.extractor_mel, sample_rate=settings.sample_rate, log=False)
+
+
+def new_extractor(settings: Settings) -> Extractor:
+    """Returns an extractor on the device, channels last."""
+    net = Extractor(settings.feature_dim, settings.dropout)
+    return net.to(DEVICE).to(memory_format=torch.channels_last)

@@ -1,4 +1,4 @@
-"""Table II of finished runs with bootstrap resamples: every figure, seed and resample."""
+"""Table II of finished runs: every entry, for each seed and each bootstrap resample."""
 
 from collections.abc import Mapping, Sequence
 from zlib import crc32
@@ -6,8 +6,8 @@ from zlib import crc32
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 from ml_collections import ConfigDict
-from paper.comparison import Entries, Entry, in_order
-from paper.published import TOYCAR_5, TOYCAR_5_PLACE
+from paper.comparison import Entries, Entry, order_methods
+from paper.published import TOYCAR_5, TOYCAR_5_MACHINE, TOYCAR_5_SECTION
 
 from jax_dns.errors import InputError, first_three
 from jax_dns.evaluation.bootstrap import draw_counts, harmonic_means, resampled_summary
@@ -15,26 +15,26 @@ from jax_dns.evaluation.hyperparameters import TableRow
 from jax_dns.evaluation.metrics import POOLED, harmonic_mean
 from jax_dns.evaluation.results import MethodResult
 from jax_dns.evaluation.tables import ALL
-from jax_dns.pipeline.select import Chosen, chosen_settings
-from jax_dns.pipeline.smooth import READINGS, MachineResults, RunResults
+from jax_dns.pipeline.method_results import READINGS, MachineResults, RunResults
+from jax_dns.pipeline.select import ChosenRows, chosen_rows
 from jax_dns.segments_file import Clips
 
 Counts = Mapping[str, Mapping[str, Int[np.ndarray, " b"]]]  # machine type -> clip -> counts
 
 
-def draw(
-    found: RunResults,
+def draw_clips(
+    results: RunResults,
     *,
     n_resamples: int,
     seed: int,
     recordings: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Counts:
-    """Draws the clips of each machine type, once for all methods, settings and seeds of training.
+    """Draws each machine type's clips, once for all methods, settings and seeds of training.
 
     Args:
-      found: of every seed and machine type; the seeds' test clips must be the same.
+      results: of every seed and machine type, with the same test clips for every seed.
       n_resamples: b.
-      seed: of the draws; each machine type draws by itself, whichever others there are.
+      seed: of the draws. A machine type's draws do not depend on the other machine types.
       recordings: machine type -> clip -> the recording it was cut from, where known.
 
     Returns:
@@ -43,128 +43,156 @@ def draw(
     Raises:
       InputError: seeds with different test clips, or labelled clips that a manifest lacks.
     """
-    first = next(iter(found.values()))
+    first_seed, by_machine = next(iter(results.items()))
     counts = {}
-    for machine, one in first.items():
-        clips = one.clips
-        for number, machines in found.items():
-            other = machines[machine].clips.name
-            if set(other) != set(clips.name):
-                differ = sorted(set(other) ^ set(clips.name))
+    for machine, one in by_machine.items():
+        names = set(one.clips.name)
+        for other_seed, others in results.items():
+            differing = names ^ set(others[machine].clips.name)
+            if differing:
                 raise InputError(
-                    f"{machine}: the test clips of seed {number} differ from those of seed "
-                    f"{next(iter(found))}: {first_three(differ)}"
+                    f"{machine}: the test clips of seed {other_seed} differ from those of seed "
+                    f"{first_seed}: {first_three(sorted(differing))}"
                 )
-        unit = _recordings(machine, clips, (recordings or {}).get(machine))
         drawn = draw_counts(
-            clips, n_resamples=n_resamples, seed=[seed, crc32(machine.encode())], recording=unit
+            one.clips,
+            n_resamples=n_resamples,
+            seed=[seed, crc32(machine.encode())],
+            recording=_recordings(machine, one.clips, (recordings or {}).get(machine)),
         )
-        counts[machine] = dict(zip(clips.name, drawn.T))
+        counts[machine] = dict(zip(one.clips.name, drawn.T))
     return counts
 
 
 def _recordings(
-    machine: str, clips: Clips, named: Mapping[str, str] | None
+    machine: str, clips: Clips, by_clip: Mapping[str, str] | None
 ) -> Shaped[np.ndarray, " c"] | None:
-    if named is None:
+    """Returns each clip's recording; None where the clips themselves are drawn."""
+    if by_clip is None:
         return None
-    lacking = [name for name in clips.name[clips.label >= 0] if name not in named]
-    if lacking:
-        raise InputError(f"{machine}: the manifest names no recording of {first_three(lacking)}")
-    return np.asarray([named.get(name, name) for name in clips.name])
+    missing = [name for name in clips.name[clips.label >= 0] if name not in by_clip]
+    if missing:
+        raise InputError(f"{machine}: the manifest names no recording of {first_three(missing)}")
+    return np.asarray([by_clip.get(name, name) for name in clips.name])
 
 
-def choose(config: ConfigDict, found: RunResults, reading: str) -> Chosen:
-    """The rows of Table II of every seed and machine type, and of ToyCar-5 where there is one.
+def choose_rows(config: ConfigDict, results: RunResults, reading: str) -> ChosenRows:
+    """Chooses the rows of Table II for every machine type, and for ToyCar-5 where it exists.
 
-    ToyCar-5 is ToyCar's AUC in section 5 in the settings selected for ToyCar; its oracle is the
+    ToyCar-5 is the AUC in section 5 with the settings selected for ToyCar. Its oracle is the
     setting with the largest such AUC (ties: smaller K, then Source).
+
+    Args:
+      config: of the run.
+      results: of every seed and machine type.
+      reading: of the domains, a key of READINGS.
+
+    Returns:
+      Seed -> column of Table II -> its rows.
     """
-    chosen = chosen_settings(config, found, reading)
-    machine, section = TOYCAR_5_PLACE
-    if section not in config.data.eval_sections:
+    chosen = chosen_rows(config, results, reading)
+    if TOYCAR_5_SECTION not in config.data.eval_sections:
         return chosen
-    return {
-        seed: {**columns, **_toycar_5(found[seed].get(machine), columns.get(machine, []), reading)}
-        for seed, columns in chosen.items()
-    }
+    columns = {}
+    for seed, by_machine in chosen.items():
+        toycar = results[seed].get(TOYCAR_5_MACHINE)
+        rows = _toycar_5_rows(toycar, by_machine.get(TOYCAR_5_MACHINE, []), reading)
+        columns[seed] = {**by_machine, **({TOYCAR_5: rows} if rows else {})}
+    return columns
 
 
-def _toycar_5(
-    found: MachineResults | None, rows: Sequence[TableRow], reading: str
-) -> dict[str, list[TableRow]]:
-    """The column ToyCar-5 of one seed; nothing where section 5 isn't labelled or isn't there."""
+def _toycar_5_rows(
+    toycar: MachineResults | None, rows: Sequence[TableRow], reading: str
+) -> list[TableRow]:
+    """Returns the column ToyCar-5 of one seed; empty where section 5 has no labels."""
 
-    def value(candidate: MethodResult) -> float:
+    def auc(result: MethodResult) -> float:
         return harmonic_mean(
-            cell.auc
-            for cell in candidate.metrics
-            if cell.section == TOYCAR_5_PLACE[1] and (cell.domain == POOLED) == READINGS[reading]
+            metrics.auc
+            for metrics in result.metrics
+            if metrics.section == TOYCAR_5_SECTION
+            and (metrics.domain == POOLED) == READINGS[reading]
         )
 
-    kept = []
+    toycar_5 = []
     for row in rows:
         result = row.result
         if row.is_oracle:
             result = min(
-                (r for r in found.candidates if r.method == row.result.method),
-                key=lambda r: (-value(r), r.value, r.data != "source"),
+                (r for r in toycar.results if r.method == row.result.method),
+                key=lambda r: (-auc(r), r.value, r.data != "source"),
             )
-        if not np.isnan(value(result)):
-            kept.append(row._replace(result=result, evaluation=value(result)))
-    return {TOYCAR_5: kept} if kept else {}
+        if not np.isnan(auc(result)):
+            toycar_5.append(row._replace(result=result, evaluation=auc(result)))
+    return toycar_5
 
 
-def entries(
-    config: ConfigDict, found: RunResults, chosen: Chosen, counts: Counts, reading: str
+def make_entries(
+    config: ConfigDict, results: RunResults, chosen: ChosenRows, counts: Counts, reading: str
 ) -> Entries:
-    """Every figure of Table II, All-hmean included, with its resamples.
+    """Makes every entry of Table II, All-hmean included, with its resamples.
 
-    Settings and scores are held fixed; only the clips are drawn, the same for every method and
+    Settings and scores are held fixed. Only the clips are drawn, the same ones for every method and
     seed. A method that some machine type lacks has no All-hmean.
+
+    Args:
+      config: of the run.
+      results: of every seed and machine type.
+      chosen: of `choose_rows`.
+      counts: of `draw_clips`.
+      reading: of the domains, a key of READINGS.
+
+    Returns:
+      Method -> column -> entry.
     """
     columns = list(next(iter(chosen.values())))
-    machines = [column for column in columns if column != TOYCAR_5]
-    out: dict[str, dict[str, Entry]] = {}
+    entries: dict[str, dict[str, Entry]] = {}
     for column in columns:
-        rows: dict[str, list[tuple[float, Float[np.ndarray, " b"]]]] = {}
+        pairs: dict[str, list[tuple[float, Float[np.ndarray, " b"]]]] = {}
         for seed, by_column in chosen.items():
-            for choice in by_column.get(column, []):
-                if not np.isnan(choice.evaluation):
-                    drawn = _resampled(config, found[seed], choice.result, column, counts, reading)
-                    rows.setdefault(choice.label, []).append((choice.evaluation, drawn))
-        for method, pairs in rows.items():
-            if len(pairs) == len(chosen):
-                values, draws = zip(*pairs)
-                out.setdefault(method, {})[column] = Entry(list(values), np.stack(draws))
-    for by_column in out.values():
-        here = [by_column[machine] for machine in machines if machine in by_column]
-        if len(here) == len(machines):
-            values = [harmonic_mean(v) for v in zip(*(entry.values for entry in here))]
-            by_column[ALL] = Entry(values, harmonic_means(np.stack([e.draws for e in here])))
-    return {method: out[method] for method in in_order(out)}
+            for row in by_column.get(column, []):
+                if not np.isnan(row.evaluation):
+                    resamples = _resample(
+                        config, results[seed], row.result, column, counts, reading
+                    )
+                    pairs.setdefault(row.label, []).append((row.evaluation, resamples))
+        for method, by_seed in pairs.items():
+            if len(by_seed) == len(chosen):
+                values, resamples = zip(*by_seed)
+                entries.setdefault(method, {})[column] = Entry(list(values), np.stack(resamples))
+    machines = [column for column in columns if column != TOYCAR_5]
+    for by_column in entries.values():
+        if all(machine in by_column for machine in machines):
+            parts = [by_column[machine] for machine in machines]
+            values = [harmonic_mean(v) for v in zip(*(part.values for part in parts))]
+            resamples = harmonic_means(np.stack([part.resamples for part in parts]))
+            by_column[ALL] = Entry(values, resamples)
+    return {method: entries[method] for method in order_methods(entries)}
 
 
-def _resampled(
+def _resample(
     config: ConfigDict,
-    found: Mapping[str, MachineResults],
-    candidate: MethodResult,
+    by_machine: Mapping[str, MachineResults],
+    result: MethodResult,
     column: str,
     counts: Counts,
     reading: str,
 ) -> Float[np.ndarray, " b"]:
-    """One figure of one seed in every resample."""
-    short = column == TOYCAR_5
-    machine = TOYCAR_5_PLACE[0] if short else column
-    clips = found[machine].clips
-    sections = TOYCAR_5_PLACE[1:] if short else tuple(config.data.eval_sections)
+    """Evaluates one entry of one seed in every resample; empty without resamples."""
+    is_toycar_5 = column == TOYCAR_5
+    machine = TOYCAR_5_MACHINE if is_toycar_5 else column
+    sections = (TOYCAR_5_SECTION,) if is_toycar_5 else tuple(config.data.eval_sections)
+    clips = by_machine[machine].clips
     rows = np.isin(clips.section, sections)
-    kept = clips._replace(**{n: getattr(clips, n)[rows] for n in Clips._fields if n != "row"})
+    columns = {name: getattr(clips, name)[rows] for name in ("name", "section", "domain", "label")}
+    of_clips = np.stack([counts[machine][name] for name in columns["name"]], 1)
+    if not len(of_clips):
+        return np.empty(0)
     return resampled_summary(
-        kept,
-        candidate.scores[rows],
-        np.stack([counts[machine][name] for name in kept.name], 1),
+        clips._replace(**columns),
+        result.scores[rows],
+        of_clips,
         sections=sections,
         pooled=READINGS[reading],
-        partial=not short,
+        partial=not is_toycar_5,
     )

@@ -1,4 +1,4 @@
-"""Results beside the paper's Tables I and II, as tables of text and as rows of a CSV file."""
+"""Compares results with the paper's Tables I and II, as tables of text and rows of a CSV file."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,162 +9,182 @@ from jaxtyping import Float
 from paper import published
 
 from jax_dns.evaluation.bootstrap import interval
-from jax_dns.evaluation.tables import ALL, Table, percent
+from jax_dns.evaluation.results import ORACLE_SUFFIX
+from jax_dns.evaluation.tables import ALL, MISSING, Table, percent
 
 MINUS = "−"
 
 
 class Entry(NamedTuple):
-    """One figure of Table II: a method for a machine type."""
+    """One entry of Table II: a method's result for a machine type."""
 
-    values: list[float]  # one a seed, fractions of 1
-    draws: Float[np.ndarray, "s b"]  # the same for each resample of the clips; b may be 0
+    values: list[float]  # of each seed, fractions of 1
+    resamples: Float[np.ndarray, "s b"]  # of each seed in each resample of the clips; b may be 0
 
     @property
     def mean(self) -> float:
-        """Over seeds."""
+        """Returns the mean over seeds."""
         return float(np.mean(self.values))
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """95 % percentile interval of the mean over seeds; None without resamples."""
-        return interval(self.draws.mean(0)) if self.draws.size else None
+        """Returns the 95 % percentile interval of the mean over seeds; None without resamples."""
+        return interval(self.resamples.mean(0)) if self.resamples.size else None
 
 
-Entries = Mapping[str, Mapping[str, Entry]]  # method -> column -> figure
+Entries = Mapping[str, Mapping[str, Entry]]  # method -> column -> entry
 
 
-def differences(entries: Entries) -> dict[str, dict[str, Entry]]:
-    """Proposed − AE and Proposed − SerialOE, paired by seed and resample."""
-    out = {}
-    for other in ("AE", "SerialOE"):
-        pairs = {
-            column: (mine, entries[other][column])
-            for column, mine in entries.get("Proposed", {}).items()
-            if column in entries.get(other, {})
+def differences(entries: Entries, method: str) -> dict[str, dict[str, Entry]]:
+    """Subtracts every other method's entries from one method's, paired by seed and resample.
+
+    Args:
+      entries: of all methods; oracles are left out.
+      method: the method to compare with the others.
+
+    Returns:
+      "<method> − <other>" -> column -> difference.
+    """
+    pairs = {}
+    for other, row in entries.items():
+        if other == method or other.endswith(ORACLE_SUFFIX):
+            continue
+        columns = {
+            column: Entry(
+                [a - b for a, b in zip(entry.values, row[column].values)],
+                entry.resamples - row[column].resamples,
+            )
+            for column, entry in entries.get(method, {}).items()
+            if column in row
         }
-        if pairs:
-            out[f"Proposed {MINUS} {other}"] = {
-                column: Entry(
-                    [a - b for a, b in zip(mine.values, its.values)], mine.draws - its.draws
-                )
-                for column, (mine, its) in pairs.items()
-            }
-    return out
+        if columns:
+            pairs[f"{method} {MINUS} {other}"] = columns
+    return pairs
 
 
 def table_one(
-    settings: Mapping[str, Sequence[str]], columns: Sequence[str], *, caption: str, beside: bool
+    settings: Mapping[str, Sequence[str]],
+    columns: Sequence[str],
+    *,
+    caption: str,
+    show_paper: bool,
 ) -> Table:
-    """Table I: a row a machine type, for each method the settings selected here and the paper's.
+    """Makes Table I: for each machine type the settings selected, beside the paper's.
 
     Args:
-      settings: method -> the setting of each column, such as "K=8 source".
+      settings: method -> the setting of each column, "K=8 source" for instance.
       columns: machine types, and perhaps "ToyCar-5".
       caption: of the table.
-      beside: whether the paper's settings are shown.
+      show_paper: whether to show the paper's settings.
     """
     head, rows = ["Machine type"], [[column] for column in columns]
-    for method, here in settings.items():
-        head += [method, "paper"] if beside else [method]
-        for row, column, text in zip(rows, columns, here):
-            theirs = published.setting(method, column)
-            row += [text, setting_text(method, theirs)] if beside else [text]
+    for method, texts in settings.items():
+        head += [method, "paper"] if show_paper else [method]
+        for row, column, text in zip(rows, columns, texts):
+            row.append(text)
+            if show_paper:
+                row.append(format_setting(method, published.setting(method, column)))
     return Table(head, rows, caption)
 
 
-def setting_text(method: str, setting: published.Setting | None) -> str:
-    """As `MethodResult.setting` shows it; - for none."""
+def format_setting(method: str, setting: published.Setting | None) -> str:
+    """Formats the paper's setting as `MethodResult.setting` does; "-" for none."""
     if setting is None:
-        return "-"
-    return f"{'GMM ' if method == 'SerialOE' else 'K='}{setting.size} {setting.data}"
+        return MISSING
+    return f"{'GMM ' if method == 'SerialOE' else 'K='}{setting.value} {setting.data}"
 
 
 def table_two(
-    entries: Entries, columns: Sequence[str], *, caption: str, beside: bool, signed: bool = False
+    entries: Entries,
+    columns: Sequence[str],
+    *,
+    caption: str,
+    show_paper: bool,
+    signed: bool = False,
 ) -> Table:
-    """Table II: for each method the figures here, their intervals, the paper's, the difference.
+    """Makes Table II: each method's results, their intervals, the paper's, and the difference.
 
     Args:
-      entries: method -> column -> figure.
+      entries: method -> column -> entry.
       columns: machine types, All-hmean and perhaps ToyCar-5, in order.
       caption: of the table.
-      beside: whether the paper's figures are shown, where it has any.
-      signed: whether the figures are differences.
+      show_paper: whether to show the paper's results, where it has any.
+      signed: whether the entries are differences.
     """
     machines = machines_of(columns)
     rows = []
-    for method, found in entries.items():
-        theirs = [published.result(method, c, machines) if beside else None for c in columns]
-        here = [found.get(column) for column in columns]
-        rows.append([method, "here", *(figure(entry, signed) for entry in here)])
-        if any(entry and entry.interval for entry in here):
-            rows.append(["", "95 %", *(interval_text(entry, signed) for entry in here)])
-        if any(value is not None for value in theirs):
-            rows.append(["", "paper", *(percent([] if v is None else [v]) for v in theirs)])
-            gaps = [e.mean - v if e and v is not None else None for e, v in zip(here, theirs)]
-            rows.append(["", "difference", *(points(gap) for gap in gaps)])
+    for method, row in entries.items():
+        paper = [published.result(method, c, machines) if show_paper else None for c in columns]
+        ours = [row.get(column) for column in columns]
+        rows.append([method, "here", *(format_entry(entry, signed) for entry in ours)])
+        if any(entry and entry.interval for entry in ours):
+            rows.append(["", "95 %", *(format_interval(entry, signed) for entry in ours)])
+        if any(value is not None for value in paper):
+            rows.append(["", "paper", *(percent([] if v is None else [v]) for v in paper)])
+            gaps = [e.mean - v if e and v is not None else None for e, v in zip(ours, paper)]
+            rows.append(["", "difference", *(format_points(gap) for gap in gaps)])
     return Table(["Method", "", *columns], rows, caption)
 
 
 def table_readings(
-    by_name: Mapping[str, Entries], columns: Sequence[str], *, caption: str, beside: bool
+    by_reading: Mapping[str, Entries], columns: Sequence[str], *, caption: str, show_paper: bool
 ) -> Table:
-    """A row for each reading of the paper and method, and the paper's at the end.
+    """Makes a row for each reading of the paper and method, and the paper's own at the end.
 
     Args:
-      by_name: reading -> method -> column -> figure.
+      by_reading: name of the reading -> method -> column -> entry.
       columns: see `table_two`.
       caption: of the table.
-      beside: whether the paper's figures are shown.
+      show_paper: whether to show the paper's results.
     """
-    rows, shown = [], set()
-    for name, found in by_name.items():
-        for number, (method, row) in enumerate(found.items()):
-            rows.append(
-                [name if number == 0 else "", method, *(figure(row.get(c)) for c in columns)]
-            )
-            shown.add(method)
+    rows, methods = [], set()
+    for name, entries in by_reading.items():
+        for number, (method, row) in enumerate(entries.items()):
+            cells = [format_entry(row.get(column)) for column in columns]
+            rows.append([name if number == 0 else "", method, *cells])
+            methods.add(method)
     machines = machines_of(columns)
-    for number, method in enumerate(in_order(shown) if beside else ()):
-        theirs = [published.result(method, column, machines) for column in columns]
-        texts = [percent([] if value is None else [value]) for value in theirs]
-        rows.append(["the paper's" if number == 0 else "", method, *texts])
+    printed = [method for method in published.TABLE_TWO if method in methods]
+    for number, method in enumerate(printed if show_paper else ()):
+        values = [published.result(method, column, machines) for column in columns]
+        cells = [percent([] if value is None else [value]) for value in values]
+        rows.append(["the paper's" if number == 0 else "", method, *cells])
     return Table(["Reading", "Method", *columns], rows, caption)
 
 
 def machines_of(columns: Iterable[str]) -> list[str]:
-    """The columns that are machine types."""
+    """Returns the columns that are machine types."""
     return [column for column in columns if column not in (ALL, published.TOYCAR_5)]
 
 
-def in_order(methods: Iterable[str]) -> list[str]:
-    """Methods in the order of Table II."""
-    return [method for method in published.TABLE_TWO if method in set(methods)]
+def order_methods(methods: Iterable[str]) -> list[str]:
+    """Sorts methods in the order of Table II; those that the paper lacks come last."""
+    order = list(published.TABLE_TWO)
+    return sorted(methods, key=lambda m: order.index(m) if m in order else len(order))
 
 
-def figure(entry: Entry | None, signed: bool = False) -> str:
-    """Percent, mean ± deviation over seeds; with a sign where it is a difference."""
+def format_entry(entry: Entry | None, signed: bool = False) -> str:
+    """Formats an entry in percent, mean ± deviation over seeds; differences with a sign."""
     if entry is None:
-        return "-"
+        return MISSING
     text = percent(entry.values)
-    return _sign(text) if signed else text
+    return _with_sign(text) if signed else text
 
 
-def points(value: float | None) -> str:
-    """A difference in percentage points, with its sign."""
-    return "-" if value is None else _sign(f"{100 * value:.2f}")
+def format_points(value: float | None) -> str:
+    """Formats a difference in percentage points, with its sign."""
+    return MISSING if value is None else _with_sign(f"{100 * value:.2f}")
 
 
-def interval_text(entry: Entry | None, signed: bool = False) -> str:
-    """[low, high] in percent."""
+def format_interval(entry: Entry | None, signed: bool = False) -> str:
+    """Formats an interval as [low, high] in percent."""
     if entry is None or entry.interval is None:
-        return "-"
+        return MISSING
     low, high = (f"{100 * value:.2f}" for value in entry.interval)
-    return f"[{_sign(low)}, {_sign(high)}]" if signed else f"[{low}, {high}]"
+    return f"[{_with_sign(low)}, {_with_sign(high)}]" if signed else f"[{low}, {high}]"
 
 
-def _sign(text: str) -> str:
+def _with_sign(text: str) -> str:
     if text.startswith("-"):
         return text.replace("-", MINUS, 1) if text.strip("-0.") else text[1:]
     return f"+{text}" if text.strip("0.") else text
@@ -193,28 +213,28 @@ def csv_rows(
     alternative: str,
     settings: Mapping[str, Mapping[str, str]],
     machines: Sequence[str],
-    beside: bool,
+    show_paper: bool,
 ) -> list[list[str]]:
-    """One row a figure, in percent; empty where there is nothing to say.
+    """Makes a row for each entry, in percent; cells without a value are empty.
 
     Args:
-      entries: method -> column -> figure.
+      entries: method -> column -> entry.
       reading: of the domains.
-      alternative: the reading of the method, "" for the run's own.
+      alternative: the reading of the paper; "" for the run's own.
       settings: method -> column -> the settings selected.
-      machines: those that All-hmean is over.
-      beside: whether the paper's figures are given.
+      machines: the machine types that All-hmean is over.
+      show_paper: whether to give the paper's results.
     """
 
     def number(value: float | None) -> str:
         return "" if value is None or math.isnan(value) else f"{100 * value:.4f}"
 
     rows = []
-    for method, found in entries.items():
-        for column, entry in found.items():
+    for method, row in entries.items():
+        for column, entry in row.items():
             low, high = entry.interval or (None, None)
-            theirs = published.result(method, column, machines) if beside else None
-            spread = float(np.std(entry.values, ddof=1)) if len(entry.values) > 1 else None
+            paper = published.result(method, column, machines) if show_paper else None
+            deviation = float(np.std(entry.values, ddof=1)) if len(entry.values) > 1 else None
             rows.append(
                 [
                     reading,
@@ -222,8 +242,8 @@ def csv_rows(
                     method,
                     column,
                     str(len(entry.values)),
-                    *map(number, (entry.mean, spread, low, high, theirs)),
-                    number(None if theirs is None else entry.mean - theirs),
+                    *map(number, (entry.mean, deviation, low, high, paper)),
+                    number(None if paper is None else entry.mean - paper),
                     settings.get(method, {}).get(column, ""),
                 ]
             )

@@ -1,7 +1,7 @@
-"""manifest.csv: which recording each clip was cut from.
+"""Reads manifest.csv, which names the recording that each clip was cut from.
 
-Clips of one recording aren't independent; where a manifest beside the recordings names them,
-intervals draw recordings instead of clips.
+Clips of one recording are not independent. Where a manifest lies beside the clips, the bootstrap
+draws recordings instead of clips.
 """
 
 from pathlib import Path
@@ -16,29 +16,29 @@ def read_manifest(path: Path) -> dict[str, str]:
     """Reads a CSV file with the columns clip and recording, among others.
 
     Returns:
-      Name of the clip's file -> its recording.
+      File name of the clip -> its recording.
 
     Raises:
-      InputError: no such file, a column that is missing, a short line, or a clip named twice.
+      InputError: no such file, a missing column, an incomplete line, or a clip named twice.
     """
     (_, head), *rows = read_csv(path)
     if not set(COLUMNS) <= set(head):
         raise InputError(f"{path}: columns {','.join(head)}, expected clip and recording")
     clip, recording = (head.index(column) for column in COLUMNS)
-    found: dict[str, str] = {}
+    recordings: dict[str, str] = {}
     for line, row in rows:
         if len(row) <= max(clip, recording) or not row[clip] or not row[recording]:
             raise InputError(f"{path}: line {line} lacks a clip or a recording")
-        if row[clip] in found:
+        if row[clip] in recordings:
             raise InputError(f"{path}: line {line} names {row[clip]} again")
-        found[row[clip]] = row[recording]
-    return found
+        recordings[row[clip]] = row[recording]
+    return recordings
 
 
 def find_manifest(root: Path, machine: str) -> Path | None:
-    """<root>/[dev_data/|eval_data/]<machine>/manifest.csv, the first there is."""
-    for part in ("", "dev_data", "eval_data"):
-        path = root / part / machine / "manifest.csv"
+    """Returns the first <root>/[dev_data/|eval_data/]<machine>/manifest.csv that exists."""
+    for folder in ("", "dev_data", "eval_data"):
+        path = root / folder / machine / "manifest.csv"
         if path.is_file():
             return path
     return None

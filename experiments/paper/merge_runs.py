@@ -1,92 +1,96 @@
-"""Finished runs as one: seeds or machine types that were run in different workdirs."""
+"""Merges finished runs whose seeds or machine types lie in different workdirs."""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from ml_collections import ConfigDict
 from paper.published import MACHINES
 
 from jax_dns.errors import InputError
-from jax_dns.fingerprints import recorded
-from jax_dns.pipeline.index import names
-from jax_dns.pipeline.smooth import MachineResults, artefact_key
+from jax_dns.fingerprints import read_stamp
+from jax_dns.pipeline.index import split_commas
+from jax_dns.pipeline.method_results import RESULTS, MachineResults, segments_digest
 from jax_dns.pipeline.workdir import (
     CompletedRun,
+    machine_folders,
+    machines_with_segments,
     open_run,
     read_config,
-    seed_folder,
-    with_segments,
 )
 
-SAME = ("data.dev_sections", "data.eval_sections", "smoothing", "inlier")  # in every workdir
+COMMON_FIELDS = ("data.dev_sections", "data.eval_sections", "smoothing", "inlier")
+STAGES = dict(zip(RESULTS, ("fit", "smooth")))  # result file -> the stage that writes it
 
 
-def open_together(workdirs: Sequence[Path]) -> CompletedRun:
-    """Opens finished workdirs and puts them together, by seed and machine type.
+def open_runs(workdirs: Sequence[Path]) -> CompletedRun:
+    """Opens finished workdirs as one run.
 
     Args:
-      workdirs: at least one; several hold other seeds or other machine types, under the same
+      workdirs: at least one. Several hold other seeds or other machine types, with the same
         sections, smoothing and inlier models.
 
     Returns:
-      All of them, the paper's machine types in its order first; the config is the first's.
+      All seeds and machine types, the paper's in its order first; the config is the first
+      workdir's.
 
     Raises:
-      InputError: a workdir that isn't finished (names the command to run), configs that differ, a
-        seed and machine type that is there twice, or one that is missing.
+      InputError: a workdir that is not finished (the message has the command to run), configs that
+        differ, or a seed and machine type that occurs twice or is missing.
     """
     for workdir in workdirs:
         _check_stages(workdir)
-    parts = [open_run(workdir) for workdir in workdirs]
-    config = parts[0].config
+    runs = [open_run(workdir) for workdir in workdirs]
+    config = runs[0].config
     folders: dict[int, dict[str, Path]] = {}
-    found: dict[int, dict[str, MachineResults]] = {}
-    for workdir, part in zip(workdirs, parts):
-        for field in SAME:
-            first, here = (_field(c, field) for c in (config, part.config))
-            if first != here:
+    results: dict[int, dict[str, MachineResults]] = {}
+    for workdir, run in zip(workdirs, runs):
+        for field in COMMON_FIELDS:
+            if _field(config, field) != _field(run.config, field):
                 raise InputError(
-                    f"{workdir}: {field} isn't that of {workdirs[0]} (expected the same sections, "
-                    "smoothing and inlier models in all workdirs)"
+                    f"{workdir}: {field} differs from that of {workdirs[0]} (expected the same "
+                    "sections, smoothing and inlier models in all workdirs)"
                 )
-        for seed, machines in part.folders.items():
-            for machine, folder in machines.items():
+        for seed, by_machine in run.folders.items():
+            for machine, folder in by_machine.items():
                 if machine in folders.setdefault(seed, {}):
                     raise InputError(
                         f"{workdir}: {machine} of seed {seed} is in {folders[seed][machine]} too"
                     )
                 folders[seed][machine] = folder
-                found.setdefault(seed, {})[machine] = part.found[seed][machine]
-    every = list(dict.fromkeys(machine for machines in folders.values() for machine in machines))
-    every.sort(key=lambda m: MACHINES.index(m) if m in MACHINES else len(MACHINES))
+                results.setdefault(seed, {})[machine] = run.results[seed][machine]
+    machines = list(dict.fromkeys(name for by_machine in folders.values() for name in by_machine))
+    machines.sort(key=lambda name: MACHINES.index(name) if name in MACHINES else len(MACHINES))
     for seed in sorted(folders):
-        for machine in every:
+        for machine in machines:
             if machine not in folders[seed]:
-                raise InputError(f"{machine}: not run with seed {seed} (expected every seed of it)")
+                raise InputError(f"{machine}: no run with seed {seed} (expected every seed of it)")
     return CompletedRun(
         config,
-        {seed: {m: folders[seed][m] for m in every} for seed in sorted(folders)},
-        {seed: {m: found[seed][m] for m in every} for seed in sorted(found)},
+        {seed: {name: folders[seed][name] for name in machines} for seed in sorted(folders)},
+        {seed: {name: results[seed][name] for name in machines} for seed in sorted(results)},
     )
 
 
-def _field(config, name: str):
-    part, _, rest = name.partition(".")
-    return config[part][rest] if rest else config[part].to_dict()
+def _field(config: ConfigDict, name: str) -> Any:
+    section, _, field = name.partition(".")
+    return config[section][field] if field else config[section].to_dict()
 
 
 def _check_stages(workdir: Path) -> None:
-    """Looks for each stage's result, and says how to get a missing one."""
+    """Raises an error with the command to run where a stage's result is missing or out of date."""
     config = read_config(workdir)
-    for seed in config.seeds:
-        for machine in names(config.data.machines) or with_segments(config, workdir):
-            folder = seed_folder(config, workdir, seed) / machine
-            command = f"jax-dns run --config=FILE --workdir={workdir}"
+    machines = split_commas(config.data.machines) or machines_with_segments(config, workdir)
+    command = f"jax-dns run --config=FILE --workdir={workdir}"
+    for by_machine in machine_folders(config, workdir, machines).values():
+        for folder in by_machine.values():
             if not (folder / "segments.npz").is_file():
                 raise InputError(f"{folder}: no segments.npz; run {command}")
-            for stage, does in (("serial_oe", "fit"), ("smoothed", "smooth")):
-                now = recorded(folder, stage).get("artefact") == artefact_key(folder)
-                if not now or not (folder / f"{stage}.npz").is_file():
+            current = segments_digest(folder)
+            for name, stage in STAGES.items():
+                is_current = read_stamp(folder, name).get("segments") == current
+                if not is_current or not (folder / f"{name}.npz").is_file():
                     raise InputError(
-                        f"{folder}: no {stage}.npz of these segments; "
-                        f"run {command} --stages=fit,smooth (the stage {does} is missing)"
+                        f"{folder}: no {name}.npz of these segments; run {command} "
+                        f"--stages={','.join(STAGES.values())} (the stage {stage} is missing)"
                     )

@@ -1,15 +1,17 @@
-"""Other readings of the paper, from a finished run's segments: nothing is trained again."""
+"""Evaluates other readings of the paper from a finished run's segments, without training."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from jax_dns.evaluation.metrics import section_metrics
-from jax_dns.pipeline.smooth import Folders, MachineResults, RunResults, proposed, serial_oe
+from jax_dns.pipeline.fit import inlier_results
+from jax_dns.pipeline.method_results import Folders, MachineResults, RunResults
+from jax_dns.pipeline.smooth import smoothing_results
 from jax_dns.segments_file import clips_of, read_segments
 
-# Fields of the config that one question of the paper sets, and every answer to it.
+# The config fields that answer one question which the paper leaves open, and every answer.
 QUESTIONS = (
     (("smoothing.unit",), (("segment",), ("clip",))),
     (
@@ -23,56 +25,65 @@ QUESTIONS = (
 )
 
 
-def alternatives(config: ConfigDict) -> dict[str, ConfigDict]:
-    """Configs that each answer one question of the paper in another way than the run's.
+def other_readings(config: ConfigDict) -> dict[str, ConfigDict]:
+    """Returns configs that each answer one question differently from the run.
+
+    Args:
+      config: of the run. Questions about fields that its components lack are left out.
 
     Returns:
-      The fields changed, as one would type them -> the config.
+      The changed fields, as one would type them -> the config.
     """
-    out = {}
+    readings = {}
     for fields, answers in QUESTIONS:
         names = [field.split(".") for field in fields]
-        now = tuple(config[part][name] for part, name in names)
+        if any(name not in config[part] for part, name in names):
+            continue
+        current = tuple(config[part][name] for part, name in names)
         for answer in answers:
-            # The history is of no consequence within a section.
-            if answer == now or answer[0] == now[0] == "section":
+            # Within a section the history makes no difference.
+            if answer == current or answer[0] == current[0] == "section":
                 continue
             changed = config.copy_and_resolve_references()
             for (part, name), value in zip(names, answer):
                 changed[part][name] = value
-            shown = 1 if answer[0] == "section" else len(answer)
-            out[", ".join(f"{f}={v}" for f, v in zip(fields[:shown], answer))] = changed
-    return out
+            n_named = 1 if answer[0] == "section" else len(answer)
+            text = ", ".join(f"{f}={v}" for f, v in zip(fields[:n_named], answer))
+            readings[text] = changed
+    return readings
 
 
-def rated(
-    configs: dict[str, ConfigDict], folders: Folders, *, progress: bool = True
+def evaluate_readings(
+    readings: Mapping[str, ConfigDict], folders: Folders, *, progress: bool = True
 ) -> Iterator[tuple[str, RunResults]]:
-    """Scores and rates what each config changes: SerialOE for `inlier`, else Proposed.
+    """Evaluates the rows that each reading changes: the inlier model's or the smoothing's.
 
     Args:
-      configs: of `alternatives`.
-      folders: of the segments.
-      progress: whether a bar is shown.
+      readings: of `other_readings`.
+      folders: of each seed's machine types, with their segments.npz.
+      progress: whether to show a bar.
 
     Yields:
-      Name and results, one alternative at a time.
+      Name and results of one reading at a time.
     """
-    total = sum(map(len, folders.values())) * len(configs)
+    total = sum(map(len, folders.values())) * len(readings)
     with tqdm(total=total, desc="readings", disable=None if progress else True) as bar:
-        for name, config in configs.items():
-            found: dict[int, dict[str, MachineResults]] = {}
-            for seed, machines in folders.items():
-                found[seed] = {}
-                for machine, folder in machines.items():
+        for name, config in readings.items():
+            results: dict[int, dict[str, MachineResults]] = {}
+            for seed, by_machine in folders.items():
+                results[seed] = {}
+                for machine, folder in by_machine.items():
                     segments, _ = read_segments(folder / "segments.npz")
                     test = segments.where(segments.split == "test")
-                    of_inlier = name.startswith("inlier.")
-                    results = (
-                        serial_oe(config, segments, seed) if of_inlier else proposed(config, test)
-                    )
+                    if name.startswith("inlier."):
+                        scored = inlier_results(config, segments, seed)
+                    else:
+                        every = smoothing_results(config, test)
+                        scored = [r for r in every if r.parameter]  # a_G stays the same
                     clips = clips_of(test)
-                    rows = [r._replace(metrics=section_metrics(clips, r.scores)) for r in results]
-                    found[seed][machine] = MachineResults(clips, rows)
+                    results[seed][machine] = MachineResults(
+                        clips,
+                        [r._replace(metrics=section_metrics(clips, r.scores)) for r in scored],
+                    )
                     bar.update()
-            yield name, found
+            yield name, results

@@ -1,59 +1,70 @@
-"""Figs. 3 and 4: training and test segments where UMAP puts them, by label and by score."""
+"""Draws Figs. 3 and 4: training and test segments in UMAP coordinates, by label and by score."""
 
-import io
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from jax_dns.errors import InputError
-from jax_dns.files import write_bytes
 from jax_dns.segments_file import Segments
 
-FORMATS = ("png", "pdf", "svg")
-COLUMNS = 4  # panels side by side at most
+MAX_COLUMNS = 4  # panels side by side
+COLOUR_RANGE = (2, 98)  # percentiles of the scores shown
+TEST_SIZE = 17  # of a marker, points squared
+
+
+class Style(NamedTuple):
+    """Markers of the segments of one label and domain."""
+
+    label: int
+    domain: str
+    marker: str
+    colour: str
+    name: str
+
+
 TRAINING = {"source": ("0.8", "o", 5), "target": ("0.3", "D", 9)}  # grey, marker, size
-# Hue says label, lightness domain: Okabe and Ito's colours, apart for the colour-blind too.
+# Hue tells the label, lightness the domain: Okabe and Ito's colours, safe for the colour-blind.
 TEST = (
-    (0, "source", "o", "#0072B2", "normal"),
-    (0, "target", "o", "#56B4E9", "normal"),
-    (1, "source", "x", "#D55E00", "anomaly"),
-    (1, "target", "x", "#E69F00", "anomaly"),
-    (-1, "source", "^", "#000000", "unlabelled"),
-    (-1, "target", "^", "#777777", "unlabelled"),
+    Style(0, "source", "o", "#0072B2", "normal"),
+    Style(0, "target", "o", "#56B4E9", "normal"),
+    Style(1, "source", "x", "#D55E00", "anomaly"),
+    Style(1, "target", "x", "#E69F00", "anomaly"),
+    Style(-1, "source", "^", "#000000", "unlabelled"),
+    Style(-1, "target", "^", "#777777", "unlabelled"),
 )
+MARKERS = {style.label: style.marker for style in TEST}
 
 
-def choose_share(n: int, share: float, *, seed: int) -> Bool[np.ndarray, " n"]:
-    """Chooses a share of n points at random, rounded up.
+def choose_fraction(n: int, fraction: float, *, seed: int) -> Bool[np.ndarray, " n"]:
+    """Chooses a fraction of n points at random; their number is rounded up.
 
     Raises:
-      InputError: a share out of range.
+      InputError: a fraction that is not above 0 and up to 1.
     """
-    if not 0 < share <= 1:
-        raise InputError(f"share: {share}, expected above 0, up to 1")
+    if not 0 < fraction <= 1:
+        raise InputError(f"fraction: {fraction}, expected above 0, up to 1")
     chosen = np.zeros(n, bool)
-    chosen[np.random.default_rng(seed).permutation(n)[: int(np.ceil(share * n))]] = True
+    chosen[np.random.default_rng(seed).permutation(n)[: int(np.ceil(fraction * n))]] = True
     return chosen
 
 
-def score_maps(
+def draw_panels(
     segments: Segments,
-    places: Float[np.ndarray, "n 2"],
+    coordinates: Float[np.ndarray, "n 2"],
     scores: Mapping[str, Float[np.ndarray, " n"]],
     *,
     shown: Bool[np.ndarray, " n"],
     title: str,
 ) -> Any:
-    """Draws one panel of labels and domains and one for each set of scores, on the same axes.
+    """Draws a panel of labels and domains and a panel for each set of scores, on the same axes.
 
     Args:
-      segments: of one section, training and test; what isn't split "test" is drawn as training.
-      places: [n, 2] where each segment is drawn.
-      scores: panel's title -> [n] scores, of which those of test segments are drawn, on one colour
-        scale: the 2nd to 98th percentile of all that are shown.
+      segments: of one section; those outside the split "test" are drawn as training.
+      coordinates: [n, 2] of each segment.
+      scores: panel title -> [n] scores. Those of test segments are drawn on one colour scale, from
+        the 2nd to the 98th percentile of all that are shown.
       shown: [n] which segments are drawn.
       title: of the figure.
 
@@ -69,22 +80,14 @@ def score_maps(
     if not test.any():
         raise InputError("shown: no test segment among those to draw, expected some")
     n_panels = 1 + len(scores)
-    n_rows = -(-n_panels // COLUMNS)
+    n_rows = -(-n_panels // MAX_COLUMNS)
     n_columns = -(-n_panels // n_rows)
     figure = Figure(figsize=(0.8 + 3.1 * n_columns, 1.0 + 3.1 * n_rows), layout="constrained")
     grid = figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False)
     panels = grid.ravel()
-    for domain, (grey, marker, size) in TRAINING.items():
-        rows = shown & (segments.split != "test") & (segments.domain == domain)
-        for axes in panels[:n_panels] if rows.any() else ():
-            style = dict(color=grey, marker=marker, s=size, linewidths=0)
-            axes.scatter(*places[rows].T, label=f"training, {domain}", **style)
-    for label, domain, marker, colour, name in TEST:
-        rows = test & (segments.label == label) & (segments.domain == domain)
-        if rows.any():
-            style = dict(marker=marker, linewidths=0 if marker != "x" else 1.1, s=17)
-            panels[0].scatter(*places[rows].T, color=colour, label=f"{name}, {domain}", **style)
-    panels[0].set_title("labels and domains", fontsize=10)
+    for axes in panels[:n_panels]:
+        _draw_training(axes, segments, coordinates, shown & (segments.split != "test"))
+    _draw_labels(panels[0], segments, coordinates, test)
     figure.legend(
         *panels[0].get_legend_handles_labels(),
         loc="outside lower left",
@@ -92,43 +95,56 @@ def score_maps(
         frameon=False,
         markerscale=1.5,
     )
-    scale = np.percentile(np.stack([values[test] for values in scores.values()]), (2, 98))
-    drawn = None
+    colour_range = np.percentile(np.stack([x[test] for x in scores.values()]), COLOUR_RANGE)
     for axes, (name, values) in zip(panels[1:], scores.items()):
-        for label, marker in ((0, "o"), (1, "x"), (-1, "^")):
-            rows = test & (segments.label == label)
-            style = dict(marker=marker, linewidths=0 if marker != "x" else 1.1, s=17)
-            if rows.any():
-                drawn = axes.scatter(
-                    *places[rows].T,
-                    c=values[rows],
-                    cmap="viridis",
-                    vmin=scale[0],
-                    vmax=scale[1],
-                    **style,
-                )
+        mapped = _draw_scores(axes, segments, coordinates, test, values, colour_range)
         axes.set_title(name, fontsize=10)
     for axes in panels:
         axes.set(xticks=[], yticks=[])
     for axes in panels[n_panels:]:
         axes.set_axis_off()
     figure.colorbar(
-        drawn, ax=list(panels), label="anomaly score", extend="both", pad=0.01, aspect=20 * n_rows
+        mapped, ax=list(panels), label="anomaly score", extend="both", pad=0.01, aspect=20 * n_rows
     )
     figure.suptitle(title, fontsize=11)
     return figure
 
 
-def save_figure(figure: Any, path: Path) -> None:
-    """Writes a matplotlib figure whole, in the format that the file's name ends in.
+def _draw_training(axes, segments, coordinates, training) -> None:
+    for domain, (grey, marker, size) in TRAINING.items():
+        rows = training & (segments.domain == domain)
+        if rows.any():
+            style = dict(color=grey, marker=marker, s=size, linewidths=0)
+            axes.scatter(*coordinates[rows].T, label=f"training, {domain}", **style)
 
-    Raises:
-      InputError: another format than FORMATS, or a folder that can't be written.
-    """
-    kind = path.suffix.removeprefix(".")
-    if kind not in FORMATS:
-        raise InputError(f"{path}: expected a name that ends in .{', .'.join(FORMATS)}")
-    buffer = io.BytesIO()
-    undated = {"png": None, "pdf": {"CreationDate": None}, "svg": {"Date": None}}[kind]
-    figure.savefig(buffer, format=kind, dpi=150, metadata=undated)
-    write_bytes(path, buffer.getvalue())
+
+def _draw_labels(axes, segments, coordinates, test) -> None:
+    for style in TEST:
+        rows = test & (segments.label == style.label) & (segments.domain == style.domain)
+        if rows.any():
+            axes.scatter(
+                *coordinates[rows].T,
+                color=style.colour,
+                label=f"{style.name}, {style.domain}",
+                **_marker(style.marker),
+            )
+    axes.set_title("labels and domains", fontsize=10)
+
+
+def _draw_scores(axes, segments, coordinates, test, values, colour_range) -> Any:
+    for label, marker in MARKERS.items():
+        rows = test & (segments.label == label)
+        if rows.any():
+            mapped = axes.scatter(
+                *coordinates[rows].T,
+                c=values[rows],
+                cmap="viridis",
+                vmin=colour_range[0],
+                vmax=colour_range[1],
+                **_marker(marker),
+            )
+    return mapped
+
+
+def _marker(marker: str) -> dict[str, Any]:
+    return dict(marker=marker, linewidths=1.1 if marker == "x" else 0, s=TEST_SIZE)

@@ -11,21 +11,22 @@ import figure5
 import numpy as np
 import pytest
 import shift_sweep
-from jax_dns.pipeline.methods import autoencoder, proposed
-from paper import umap_panels
+from paper.figure_files import save_figure
 
 from jax_dns import cli, config, smooth
 from jax_dns.errors import InputError
 from jax_dns.evaluation.metrics import section_metrics, summary
 from jax_dns.files import write_json, write_text
-from jax_dns.segments_file import Segments, clips_of, read_segments, write_segments
+from jax_dns.pipeline.smooth import smoothing_results
+from jax_dns.pipeline.workdir import FORMAT_VERSION, read_config
+from jax_dns.segments_file import Segments, clip_mean, clips_of, read_segments, write_segments
 
 pytest.importorskip("matplotlib", reason="extra viz")
 KS = (1, 2, 4, 8, 16)
 
 
 def fabricated(seed: int, *, sections=(0, 1), shift: float = 0.0) -> Segments:
-    """Training and test segments, two a clip, anomalies a little apart in score and feature."""
+    """Training and test segments, two per clip; anomalies differ a little in score and feature."""
     rng = np.random.default_rng(seed)
     kinds = [("train", "source", 0, 12), ("train", "target", 0, 2), ("valid", "source", 0, 2)]
     kinds += [("test", domain, label, 6) for domain in ("source", "target") for label in (0, 1)]
@@ -51,17 +52,18 @@ def fabricated(seed: int, *, sections=(0, 1), shift: float = 0.0) -> Segments:
 
 
 def make_workdir(path, machines=("fan", "slider"), **changes):
-    """A finished workdir, so far as the figures read it."""
+    """Makes the files of a finished workdir that the figures read."""
     c = config.get_config()
     c.data.dev_sections, c.data.eval_sections = (0,), (1,)
     c.smoothing.ks = KS
     c.update_from_flattened_dict(changes)
     write_text(path / "config.json", c.to_json())
+    write_json(path / "versions.json", {"format_version": FORMAT_VERSION})
     for seed in c.seeds:
         folder = path if len(c.seeds) == 1 else path / f"seed_{seed}"
         for i, machine in enumerate(machines):
             write_segments(folder / machine / "segments.npz", fabricated(10 * seed + i))
-            selected = {"size": 4, "data": "source"}, {"size": 8, "data": "all"}
+            selected = {"value": 4, "data": "source"}, {"value": 8, "data": "all"}
             chosen = dict(zip(("Proposed", "Proposed (Oracle)"), selected))
             write_json(folder / machine / "selection.json", {"format_version": 1, "pooled": chosen})
     return path
@@ -74,16 +76,16 @@ def finished(tmp_path_factory):
 
 @pytest.fixture
 def drawn(monkeypatch):
-    """What is drawn, beside being written."""
-    kept = []
+    """The matplotlib figures that scripts write."""
+    figures = []
 
     def keep(figure, path):
-        kept.append(figure)
-        umap_panels.save_figure(figure, path)
+        figures.append(figure)
+        save_figure(figure, path)
 
     for script in (figure3_4, figure5, shift_sweep):
         monkeypatch.setattr(script, "save_figure", keep)
-    return kept
+    return figures
 
 
 def read_csv(path):
@@ -107,7 +109,7 @@ def quick_umap(monkeypatch):
 
 def test_maps_share_places_and_colours(finished, tmp_path, drawn, quick_umap):
     out = str(tmp_path)
-    arguments = ["--workdir", str(finished), "--machine=fan", "--section=1", "--share=1"]
+    arguments = ["--workdir", str(finished), "--machine=fan", "--section=1", "--fraction=1"]
     figure3_4.main([*arguments, "--out", out])
     assert (tmp_path / "fan_section_01_all.png").read_bytes().startswith(b"\x89PNG")
     axes = [a for a in drawn[0].axes if a.get_title()]
@@ -119,38 +121,38 @@ def test_maps_share_places_and_colours(finished, tmp_path, drawn, quick_umap):
         "K = 16, source pool (largest)",
     ]
     segments, _ = read_segments(finished / "fan/segments.npz")
-    here = segments.section == 1
-    assert len(points_of(axes[0])) == here.sum()
+    in_section = segments.section == 1
+    assert len(points_of(axes[0])) == in_section.sum()
     for panel in axes[1:]:
-        assert len(points_of(panel)) == here.sum()
+        assert len(points_of(panel)) == in_section.sum()
         np.testing.assert_array_equal(
-            np.sort(points_of(panel)[:, 0]), np.sort(segments.feature[here, 0])
+            np.sort(points_of(panel)[:, 0]), np.sort(segments.feature[in_section, 0])
         )
     limits = {c.get_clim() for a in axes[1:] for c in a.collections if c.get_array() is not None}
     assert len(limits) == 1
     test = segments.where(segments.split == "test")
     pool = test.domain == "source"
-    wanted = smooth(test.score, test.feature, 4, groups=test.section, pool=pool)
-    np.testing.assert_allclose(colours_of(axes[2]), np.sort(wanted[test.section == 1]), rtol=1e-6)
+    expected = smooth(test.score, test.feature, 4, groups=test.section, pool=pool)
+    np.testing.assert_allclose(colours_of(axes[2]), np.sort(expected[test.section == 1]), rtol=1e-6)
     np.testing.assert_array_equal(colours_of(axes[1]), np.sort(test.score[test.section == 1]))
 
 
 def test_maps_of_one_domain_and_some_ks(finished, tmp_path, drawn, quick_umap):
     out = ["--out", str(tmp_path), "--format=pdf"]
-    arguments = ["--workdir", str(finished), "--machine=slider", "--section=0", "--share=1"]
+    arguments = ["--workdir", str(finished), "--machine=slider", "--section=0", "--fraction=1"]
     figure3_4.main([*arguments, "--domain=source", "--ks=1,2", "--data=all", *out])
-    figure3_4.main([*arguments[:-1], "--share=0.3", *out])
+    figure3_4.main([*arguments[:-1], "--fraction=0.3", *out])
     assert (tmp_path / "slider_section_00_source.pdf").read_bytes().startswith(b"%PDF")
     axes = [a for a in drawn[0].axes if a.get_title()]
     assert [a.get_title() for a in axes[1:]] == ["$a_G$, K = 1", "K = 2, all pool"]
     segments, _ = read_segments(finished / "slider/segments.npz")
-    here = (segments.section == 0) & (segments.domain == "source")
-    assert len(points_of(axes[0])) == here.sum()
+    in_section = (segments.section == 0) & (segments.domain == "source")
+    assert len(points_of(axes[0])) == in_section.sum()
     # Smoothing sees both domains, whatever is drawn.
     test = segments.where(segments.split == "test")
-    wanted = smooth(test.score, test.feature, 2, groups=test.section)
-    wanted = np.sort(wanted[(test.section == 0) & (test.domain == "source")])
-    np.testing.assert_allclose(colours_of(axes[2]), wanted, rtol=1e-6)
+    expected = smooth(test.score, test.feature, 2, groups=test.section)
+    expected = np.sort(expected[(test.section == 0) & (test.domain == "source")])
+    np.testing.assert_allclose(colours_of(axes[2]), expected, rtol=1e-6)
     whole = (segments.section == 0).sum()
     assert len(points_of(drawn[1].axes[0])) == int(np.ceil(0.3 * whole))
 
@@ -163,11 +165,11 @@ def test_maps_of_the_paper(tmp_path, drawn, quick_umap, capsys):
     figure3_4.main(["--workdir", str(workdir), "--ks=1"])
     assert [p.name for p in (workdir / "figure3_4").iterdir()] == ["slider_section_04_source.png"]
     for arguments, text in (
-        (["--machine=valve", "--section=1"], "no segments.npz of valve.*fan, slider"),
+        (["--machine=valve", "--section=1"], "no segments.npz of valve.*one of fan, slider"),
         (["--machine=fan", "--section=7"], "section 7, expected one of 0, 1"),
         (["--seed=4"], "--seed: 4, the run has 0"),
-        (["--share=0"], "share: 0"),
-        (["--ks=999"], "k: 999"),
+        (["--fraction=0"], "fraction: 0"),
+        (["--ks=999"], "K: 999"),
     ):
         with pytest.raises(InputError, match=text):
             figure3_4.main(["--workdir", str(workdir), *arguments])
@@ -185,16 +187,16 @@ def test_umap_itself(finished, tmp_path):
     assert one.read_bytes() == two.read_bytes()
 
 
-def test_growing_share(tmp_path, drawn, capsys):
+def test_growing_fraction(tmp_path, drawn, capsys):
     """Two seeds, of which the second is asked for; 100 % are Table II's AE and oracle."""
     workdir = make_workdir(tmp_path / "run", seeds=(0, 1))
     figure5.main(["--workdir", str(workdir), "--seed=1", "--draws=3", "--step=25"])
     rows = read_csv(workdir / "figure5/figure5.csv")
-    assert len(rows) == 2 * 3 * 4 * 2 * 2  # machine types, draws, shares, readings, methods
+    assert len(rows) == 2 * 3 * 4 * 2 * 2  # machine types, draws, fractions, readings, methods
     for machine in ("fan", "slider"):
         segments, _ = read_segments(workdir / "seed_1" / machine / "segments.npz")
         test = segments.where((segments.split == "test") & (segments.section == 1))
-        scored = [autoencoder(test), *proposed(test, ks=KS, data=("source", "all"))]
+        scored = smoothing_results(read_config(workdir), test)
         for reading in ("pooled", "by_domain"):
             values = [
                 summary(
@@ -204,28 +206,29 @@ def test_growing_share(tmp_path, drawn, capsys):
                 )
                 for s in scored
             ]
-            for method, wanted in (("AE", values[0]), ("Proposed (Oracle)", max(values[1:]))):
-                found = [
+            for method, expected in (("AE", values[0]), ("Proposed (Oracle)", max(values[1:]))):
+                in_csv = [
                     float(r["value"])
                     for r in rows
-                    if (r["machine"], r["reading"], r["method"], r["share"])
+                    if (r["machine"], r["reading"], r["method"], r["fraction"])
                     == (machine, reading, method, "1.0")
                 ]
-                assert found == [pytest.approx(wanted, abs=1e-9)] * 3
+                assert in_csv == [pytest.approx(expected, abs=1e-9)] * 3
     assert [a.get_title() for a in drawn[0].axes] == ["fan", "slider", "All-hmean"]
     x, y = drawn[0].axes[0].lines[0].get_data()
     np.testing.assert_allclose(x, (25, 50, 75, 100))
     chosen = [
         float(r["value"])
         for r in rows
-        if (r["machine"], r["reading"], r["method"], r["share"]) == ("fan", "pooled", "AE", "0.25")
+        if (r["machine"], r["reading"], r["method"], r["fraction"])
+        == ("fan", "pooled", "AE", "0.25")
     ]
     assert y[0] == pytest.approx(100 * np.mean(chosen))
     text = capsys.readouterr().out
     assert "All-hmean, Proposed (Oracle)" in text and "100 %" in text
 
 
-def test_growing_share_refuses(tmp_path):
+def test_growing_fraction_refuses(tmp_path):
     for changes, text in (
         ({"smoothing.same_clip": False}, "same_clip"),
         ({"smoothing.groups": "machine", "smoothing.history": "all"}, "history"),
@@ -270,19 +273,20 @@ def test_sweep_runs_and_collects(tmp_path, monkeypatch, drawn, capsys):
         segments, _ = read_segments(path)
         test = segments.where(segments.split == "test")
         if row["method"] == "AE":
-            found = section_metrics(clips_of(test), autoencoder(test).scores)
-            by_domain = {c.domain: c.auc for c in found if c.section == 1}
+            clips = clips_of(test)
+            metrics = section_metrics(clips, clip_mean(clips, test.score))
+            by_domain = {m.domain: m.auc for m in metrics if m.section == 1}
             assert float(row["auc_source"]) == pytest.approx(by_domain["source"])
             assert float(row["auc_target"]) == pytest.approx(by_domain["target"])
         if row["shift"] == "1.0":
             listed = results["readings"]["by_domain"]["fan"][row["seed"]]
             chosen = next(c for c in listed if c["method"] == row["method"])
-            assert (int(row["size"]), row["data"]) == (chosen["size"], chosen["data"])
-            assert float(row["hmean"]) == pytest.approx(chosen["value"])
+            assert (int(row["value"]), row["data"]) == (chosen["value"], chosen["data"])
+            assert float(row["hmean"]) == pytest.approx(chosen["evaluation"])
     titles = [a.get_title() for a in drawn[0].axes]
     assert titles == list(shift_sweep.PANELS.values())
     assert "Proposed (Oracle)" in capsys.readouterr().out
-    assert f"--config.synthetic.test_normal={shift_sweep.CLIPS}" in commands[0]
+    assert f"--config.synthetic.test_normal={shift_sweep.TEST_CLIPS}" in commands[0]
 
 
 def test_sweep_stops_at_a_failure(tmp_path, monkeypatch):

@@ -51,7 +51,7 @@ def test_the_table_and_the_command_line_agree(features, tmp_path, capsys):
     assert cli.main([*map(str, smooth), "--k", "4", "--out", str(tmp_path / "smoothed")]) == 0
     ((machine, scores),) = read_scores(tmp_path / "smoothed").items()
     assert machine == "fan"
-    found = {
+    aucs = {
         str(r.section): r.metrics.auc for r in evaluate_sections(scores) if r.domain == "source"
     }
     expected = {
@@ -60,29 +60,29 @@ def test_the_table_and_the_command_line_agree(features, tmp_path, capsys):
         if (r["scorer"], r["seed"], r["k"]) == ("pca", "0", "4")
     }
     # Clips that are each other's neighbours tie, but for rounding: a pair or two of 256 may turn.
-    assert found == pytest.approx(expected, abs=2.5 / 256)
+    assert aucs == pytest.approx(expected, abs=2.5 / 256)
 
 
 def test_half_of_the_normal_clips_train_and_nothing_else(features):
     with np.load(features) as file:
         arrays = {name: file[name] for name in file.files}
-    scored = own_scores.score(arrays, seed=3)
+    scored = own_scores.score_clips(arrays, seed=3)
     order = {name: i for i, name in enumerate(arrays["filename"])}
-    kept = np.asarray([order[name] for name in scored.filename])
-    assert len(set(kept)) == len(kept)
-    np.testing.assert_array_equal(arrays["anomaly"][kept], scored.label)
+    rows = np.asarray([order[name] for name in scored.filename])
+    assert len(set(rows)) == len(rows)
+    np.testing.assert_array_equal(arrays["anomaly"][rows], scored.label)
     for product in (0, 4):
-        mine = arrays["product"] == product
-        assert set(np.flatnonzero(mine & (arrays["anomaly"] == 1))) <= set(kept)
-        normal = np.flatnonzero(mine & (arrays["anomaly"] == 0))
-        train = np.setdiff1d(normal, kept)
+        of_product = arrays["product"] == product
+        assert set(np.flatnonzero(of_product & (arrays["anomaly"] == 1))) <= set(rows)
+        normal = np.flatnonzero(of_product & (arrays["anomaly"] == 0))
+        train = np.setdiff1d(normal, rows)
         assert len(train) == len(normal) // 2
         x = arrays["X"].astype(float)
         deviation = x[train].std(0)
         expected = (x - x[train].mean(0)) / np.where(deviation == 0, 1, deviation)
-        here = scored.product == product
-        np.testing.assert_allclose(scored.feature[here], expected[kept[here]], atol=1e-5)
+        mask = scored.product == product
+        np.testing.assert_allclose(scored.feature[mask], expected[rows[mask]], atol=1e-5)
         for scores in scored.scores.values():
-            assert roc_auc_score(scored.label[here], scores[here]) > 0.5
-    other = own_scores.score(arrays, seed=4)
+            assert roc_auc_score(scored.label[mask], scores[mask]) > 0.5
+    other = own_scores.score_clips(arrays, seed=4)
     assert set(other.filename) != set(scored.filename)

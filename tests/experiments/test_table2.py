@@ -1,4 +1,4 @@
-"""Table II from finished workdirs: a fabricated one, from segments on."""
+"""Tables I and II from finished workdirs, made from fabricated segments."""
 
 import csv
 import json
@@ -15,12 +15,12 @@ from sklearn.metrics import roc_auc_score
 from jax_dns import config
 from jax_dns.errors import InputError
 from jax_dns.pipeline import run
-from jax_dns.pipeline.smooth import find
+from jax_dns.pipeline.method_results import load_results
 from jax_dns.segments_file import Segments, read_segments, write_segments
 
 
 def segments(seed, machine, *, clips=5, per_clip=2, labelled=True, sections=(0, 3, 5)):
-    """Test clips of some sections and both domains, and training segments; two a clip."""
+    """Training and test segments of some sections and both domains, two per clip."""
     rng = np.random.default_rng([seed, *machine.encode()])
     rows = [
         (section, domain, split, label, f"{section}_{domain}_{split}_{label}_{number}.wav")
@@ -45,7 +45,7 @@ def segments(seed, machine, *, clips=5, per_clip=2, labelled=True, sections=(0, 
 
 
 def make(root, machines=("ToyCar", "fan"), seeds=(0, 1), stages=("fit", "smooth"), **options):
-    """A workdir in which all that the script reads is done."""
+    """Makes a workdir that has everything the script reads."""
     c = config.get_config()
     c.seeds = seeds
     c.inlier.n_components = (1,)
@@ -72,7 +72,7 @@ def workdir(tmp_path_factory):
 
 @pytest.fixture
 def tables(tmp_path, capsys):
-    """Runs the script; returns its rows of CSV by reading, alternative, method and column."""
+    """Runs the script; returns second rows of CSV by reading, alternative, method and column."""
 
     def call(*workdirs, options=()):
         arguments = [f"--workdir={workdir}" for workdir in workdirs]
@@ -92,7 +92,7 @@ def test_figures_are_those_of_the_run_beside_the_papers(workdir, tables):
         for machine in ("fan", "ToyCar"):
             for method in published.TABLE_TWO:
                 values = [
-                    100 * row["value"]
+                    100 * row["evaluation"]
                     for seed in ("0", "1")
                     for row in readings[reading][machine][seed]
                     if row["method"] == method
@@ -113,19 +113,19 @@ def test_figures_are_those_of_the_run_beside_the_papers(workdir, tables):
 def test_toycar_5_has_its_own_oracle(workdir, tables):
     rows = tables(workdir)
 
-    def auc(found, scores):
-        here = (found.clips.section == 5) & (found.clips.label >= 0)
-        return 100 * roc_auc_score(found.clips.label[here], scores[here])
+    def auc(clips, scores):
+        mask = (clips.section == 5) & (clips.label >= 0)
+        return 100 * roc_auc_score(clips.label[mask], scores[mask])
 
     best = []
     for seed in (0, 1):
-        found = find(workdir / f"seed_{seed}/ToyCar")
-        best.append(max(auc(found, c.scores) for c in found.candidates if c.method == "Proposed"))
+        clips, results = load_results(workdir / f"seed_{seed}/ToyCar")
+        best.append(max(auc(clips, r.scores) for r in results if r.method == "Proposed"))
     oracle = rows["pooled", "", "Proposed (Oracle)", "ToyCar-5"]
     assert float(oracle["mean"]) == pytest.approx(np.mean(best), abs=1e-4)
     assert float(oracle["paper"]) == 77.29
-    ae = [find(workdir / f"seed_{seed}/ToyCar") for seed in (0, 1)]
-    expected = np.mean([auc(f, c.scores) for f in ae for c in f.candidates if c.method == "AE"])
+    ae = [load_results(workdir / f"seed_{seed}/ToyCar") for seed in (0, 1)]
+    expected = np.mean([auc(c, r.scores) for c, results in ae for r in results if r.method == "AE"])
     row = rows["pooled", "", "AE", "ToyCar-5"]
     assert float(row["mean"]) == pytest.approx(expected, abs=1e-4) and row["paper"] == "72.8700"
     assert "K=128 all" in tables.printed  # the paper's setting of it
@@ -135,8 +135,8 @@ def test_differences_are_paired(workdir, tables):
     rows = tables(workdir)
     for other in ("AE", "SerialOE"):
         row = rows["pooled", "", f"Proposed − {other}", "fan"]
-        mine, its = (float(rows["pooled", "", m, "fan"]["mean"]) for m in ("Proposed", other))
-        assert float(row["mean"]) == pytest.approx(mine - its, abs=2e-4)
+        first, second = (float(rows["pooled", "", m, "fan"]["mean"]) for m in ("Proposed", other))
+        assert float(row["mean"]) == pytest.approx(first - second, abs=2e-4)
         assert float(row["low"]) <= float(row["mean"]) <= float(row["high"]) and row["paper"] == ""
 
 
@@ -173,7 +173,7 @@ def test_workdirs_of_other_machine_types_and_seeds_are_put_together(tmp_path, wo
     assert tables(*parts) == whole
     with pytest.raises(InputError, match=r"fan of seed 0 is in .* too"):
         tables(workdir, parts[0])
-    with pytest.raises(InputError, match="ToyCar: not run with seed 1"):
+    with pytest.raises(InputError, match="ToyCar: no run with seed 1"):
         tables(*parts[:3])
 
 
@@ -228,7 +228,7 @@ def test_what_is_missing_is_said_with_the_command(tmp_path, workdir, tables):
 
 def test_workdirs_that_do_not_fit_together(tmp_path, workdir, tables):
     other = make(tmp_path / "other", ("pump",), change={"smoothing.metric": "cosine"})
-    with pytest.raises(InputError, match=r"smoothing isn't that of"):
+    with pytest.raises(InputError, match=r"smoothing differs from that of"):
         tables(workdir, other)
     fewer = make(tmp_path / "fewer", ("fan",), (2,), clips=3)
     first = make(tmp_path / "first", ("fan",), (0,))

@@ -1,4 +1,4 @@
-"""Programs compiled for chips that aren't there, and what their costs add up to."""
+"""Programs compiled for chips that are not present, and their estimated costs."""
 
 import csv
 import os
@@ -11,22 +11,22 @@ import jax
 import numpy as np
 import pytest
 from jax.sharding import Mesh
-from tpu_aot import costs
+from tpu_aot import read_costs
 
 from jax_dns.smoothing.sharded.arrays import ROWS
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
-def here():
+def one_device():
     return Mesh(np.asarray(jax.devices()[:1]), (ROWS,))
 
 
 def test_the_body_times_its_trips_is_the_product():
-    """Of two widths, so that the selection's own FLOPs cancel: 2 n^2 d, to a percent."""
+    """The selection's own FLOPs cancel between two widths: 2 n^2 d remains, to a percent."""
     n, block = 4_096, 64
     one, two = (
-        costs(aot_programs.smoothing_body(here(), n, d, block=block).compile())[0]
+        read_costs(aot_programs.smoothing_body(one_device(), n, d, block=block).compile())[0]
         for d in (128, 256)
     )
     assert (two - one) * (n // block) == pytest.approx(2 * n**2 * 128, rel=0.01)
@@ -34,12 +34,13 @@ def test_the_body_times_its_trips_is_the_product():
 
 
 def test_a_loop_is_counted_once():
-    """Twice the trips and no more work a trip: only what is outside the loop grows."""
+    """Half the trips of twice the size: the program's count grows as one body's does."""
     flops = [
-        costs(aot_programs.smoothing(here(), 4_096, 128, block=b).compile())[0] for b in (32, 64)
+        read_costs(aot_programs.smoothing(one_device(), 4_096, 128, block=b).compile())[0]
+        for b in (32, 64)
     ]
     body = [
-        costs(aot_programs.smoothing_body(here(), 4_096, 128, block=b).compile())[0]
+        read_costs(aot_programs.smoothing_body(one_device(), 4_096, 128, block=b).compile())[0]
         for b in (32, 64)
     ]
     assert flops[1] - flops[0] == pytest.approx(body[1] - body[0], rel=0.1)
@@ -53,7 +54,7 @@ def test_the_smoothing_compiles_for_chips_and_fits(tmp_path):
     subprocess.run(
         [
             sys.executable,
-            str(ROOT / "experiments" / "tpu_aot.py"),
+            str(ROOT / "experiments" / "bench" / "tpu_aot.py"),
             "--slices",
             "v5e:2x2/1",
             "v5e:2x2",

@@ -1,14 +1,15 @@
-"""Draws of clips and their ratings, against the slow way: the subset taken out and smoothed."""
+"""Draws of clips against the slow way: the pipeline on the subset alone."""
 
 import jax
 import numpy as np
 import pytest
-from jax_dns.pipeline.methods import autoencoder, proposed
-from paper.clip_draws import draw_clips, rate_draws
+from paper.clip_draws import draw_clips, evaluate_draws
 
+from jax_dns import config
 from jax_dns.errors import InputError
 from jax_dns.evaluation.metrics import harmonic_mean, section_metrics, summary
-from jax_dns.segments_file import Segments, clips_of
+from jax_dns.pipeline.smooth import smoothing_results
+from jax_dns.segments_file import Segments, clip_mean, clips_of
 
 KS = (1, 2, 4, 8, 16, 32, 64)
 
@@ -39,22 +40,21 @@ def fabricated(rng, *, per_kind=6, segments=3, sections=(3, 4), shuffled=True) -
     return made.where(rng.permutation(n)) if shuffled else made
 
 
-def slowly(test, drawn, pooled, **options):
-    """The AE's and the best value among the drawn clips alone, through the pipeline's functions."""
-    clips = clips_of(test)
-    subset = test.where(drawn[clips.row])
-    few = clips_of(subset)
-    if "groups" in options:
-        options = options | {"groups": options["groups"][drawn[clips.row]]}
-    # Clips with the same neighbourhood are tied but for rounding; so 64 bits, then nine decimals.
+def evaluate_settings(test, pooled, **smoothing):
+    """The run's own results: (value of the AE, of the best setting, all settings that reach it)."""
+    c = config.get_config()
+    c.smoothing.ks = KS
+    c.smoothing.update(smoothing)
+    # Clips with the same neighbourhood are tied but for rounding; so float64, then nine decimals.
     with jax.enable_x64(True):
-        rows = [autoencoder(subset), *proposed(subset, ks=KS, data=("source", "all"), **options)]
+        ae, *others = smoothing_results(c, test)
+    clips = clips_of(test)
     values = [
-        summary(section_metrics(few, r.scores.round(9)), sections=(3, 4), pooled=pooled)
-        for r in rows
+        summary(section_metrics(clips, r.scores.round(9)), sections=(3, 4), pooled=pooled)
+        for r in (ae, *others)
     ]
     best = max(values[1:])
-    settings = {(r.value, r.data) for r, v in zip(rows[1:], values[1:]) if v > best - 1e-9}
+    settings = {(r.value, r.data) for r, v in zip(others, values[1:]) if v > best - 1e-9}
     return values[0], best, settings
 
 
@@ -63,31 +63,37 @@ def slowly(test, drawn, pooled, **options):
     [{}, {"unit": "clip"}, {"outside_pool": "keep"}, {"metric": "cosine"}, {"groups": "machine"}],
     ids=str,
 )
-def test_ratings_equal_the_subset_alone(rng, options):
+def test_results_equal_a_run_on_the_drawn_clips_alone(rng, options):
     test = fabricated(rng)
-    if options.get("groups"):
-        options = {"groups": np.zeros(len(test.clip), np.int32)}
-    seen = 0
-    for found in rate_draws(test, ks=KS, shares=(0.4, 1.0), draws=1, **options):
-        drawn = draw_clips(clips_of(test), found[0].share, seed=found[0].draw)
+    draw_options = dict(options)
+    if "groups" in options:
+        options = options | {"history": "all"}
+        draw_options["groups"] = np.zeros(len(test.clip), np.int32)
+    n_compared = 0
+    for results in evaluate_draws(test, ks=KS, fractions=(0.4, 1.0), draws=1, **draw_options):
+        clips = clips_of(test)
+        drawn = draw_clips(clips, results[0].fraction, seed=results[0].draw)
+        subset = test.where(drawn[clips.row])
         for reading in ("pooled", "by_domain"):
-            ae, best = (r for r in found if r.reading == reading)
+            ae, best = (r for r in results if r.reading == reading)
             assert (ae.method, best.method) == ("AE", "Proposed (Oracle)")
-            wanted_ae, wanted_best, settings = slowly(test, drawn, reading == "pooled", **options)
-            assert ae.value == pytest.approx(wanted_ae, abs=1e-12)
-            assert best.value == pytest.approx(wanted_best, abs=1e-12)
-            assert (best.size, best.data) in settings
+            of_ae, of_best, settings = evaluate_settings(subset, reading == "pooled", **options)
+            assert ae.value == pytest.approx(of_ae, abs=1e-12)
+            assert best.value == pytest.approx(of_best, abs=1e-12)
+            assert (best.k, best.data) in settings
             assert ae.clips == best.clips == drawn.sum()
-            seen += 1
-    assert seen == 2 * 2
+            n_compared += 1
+    assert n_compared == 2 * 2
 
 
 def test_every_clip_scored_over_the_drawn(rng):
     """score="all", against a loop over items in float64."""
     test = fabricated(rng, sections=(3,))
     clips = clips_of(test)
-    found = next(
-        iter(rate_draws(test, ks=(3,), data=("source",), shares=(0.5,), draws=1, score="all"))
+    results = next(
+        iter(
+            evaluate_draws(test, ks=(3,), data=("source",), fractions=(0.5,), draws=1, score="all")
+        )
     )
     drawn = draw_clips(clips, 0.5, seed=0)
     pool = drawn[clips.row] & (test.domain == "source")
@@ -99,12 +105,12 @@ def test_every_clip_scored_over_the_drawn(rng):
         smoothed[i] = (test.score[i] + test.score[np.argsort(far)[:2]].sum(dtype=float)) / 3
     mean = np.array([smoothed[clips.row == c].mean() for c in range(len(clips.name))])
     for pooled, reading in ((True, "pooled"), (False, "by_domain")):
-        best = next(r for r in found if r.reading == reading and r.size)
-        wanted = summary(section_metrics(clips, mean), sections=(3,), pooled=pooled)
-        assert (best.size, best.data) == (3, "source")
-        assert best.value == pytest.approx(wanted, abs=1e-12)
-    ae = [r.value for r in found if r.method == "AE" and r.reading == "pooled"]
-    whole = section_metrics(clips, autoencoder(test).scores)
+        best = next(r for r in results if r.reading == reading and r.k)
+        expected = summary(section_metrics(clips, mean), sections=(3,), pooled=pooled)
+        assert (best.k, best.data) == (3, "source")
+        assert best.value == pytest.approx(expected, abs=1e-12)
+    ae = [r.value for r in results if r.method == "AE" and r.reading == "pooled"]
+    whole = section_metrics(clips, clip_mean(clips_of(test), test.score))
     assert ae == [pytest.approx(summary(whole, sections=(3,), pooled=True), abs=1e-12)]
 
 
@@ -112,23 +118,23 @@ def test_unlabelled_clips_are_neither_drawn_nor_rated(rng):
     test = fabricated(rng)
     without = test.where(test.clip != "clip_001")
     label = np.where(test.clip == "clip_001", -1, test.label).astype(np.int8)
-    options = dict(ks=KS, shares=(1.0,), draws=1)
+    options = dict(ks=KS, fractions=(1.0,), draws=1)
     for score in ("drawn", "all"):
-        found = list(rate_draws(test._replace(label=label), score=score, **options))
-        assert found == list(rate_draws(without, score=score, **options))
+        results = list(evaluate_draws(test._replace(label=label), score=score, **options))
+        assert results == list(evaluate_draws(without, score=score, **options))
 
 
 def test_draws_keep_ratios_and_grow(rng):
     clips = clips_of(fabricated(rng, per_kind=9))
     before = np.zeros(len(clips.name), bool)
-    for share in (0.03, 0.05, 0.25, 0.5, 0.95, 1.0):
-        drawn = draw_clips(clips, share, seed=3)
+    for fraction in (0.03, 0.05, 0.25, 0.5, 0.95, 1.0):
+        drawn = draw_clips(clips, fraction, seed=3)
         assert (drawn | before == drawn).all()
         before = drawn
         for section, domain, label in set(zip(clips.section, clips.domain, clips.label)):
             kind = (clips.section == section) & (clips.domain == domain) & (clips.label == label)
-            wanted = max(1, int(share * kind.sum() + 0.5))
-            assert drawn[kind].sum() == wanted
+            expected = max(1, int(fraction * kind.sum() + 0.5))
+            assert drawn[kind].sum() == expected
     assert drawn.all()
     one, two = (draw_clips(clips, 0.5, seed=seed) for seed in (0, 1))
     assert (one != two).any()
@@ -148,47 +154,51 @@ def test_ties_go_to_the_smaller_k_and_source(rng):
         feature=(1e3 * test.label[:, None] + rng.normal(size=(len(test.clip), 2))).astype("f"),
         score=(test.label + 1e-3 * rng.normal(size=len(test.clip))).astype("f"),
     )
-    for found in rate_draws(test, ks=(4, 2), data=("all", "source"), shares=(1.0,), draws=1):
-        for best in (r for r in found if r.size):
-            assert (best.size, best.data, best.value) == (2, "source", pytest.approx(1))
+    for results in evaluate_draws(
+        test, ks=(4, 2), data=("all", "source"), fractions=(1.0,), draws=1
+    ):
+        for best in (r for r in results if r.k):
+            assert (best.k, best.data, best.value) == (2, "source", pytest.approx(1))
 
 
 def test_one_score_for_all_is_chance(rng):
     """K = all clips: every clip has the same neighbourhood, and the sums' order ranks none."""
     test = fabricated(rng, sections=(3,))
     n = len(clips_of(test).name)
-    options = dict(ks=(n,), data=("all",), shares=(1.0,), draws=1, unit="clip")
-    for found in rate_draws(test, **options):
-        assert [r.value for r in found if r.size == n] == [pytest.approx(0.5, abs=1e-12)] * 2
+    options = dict(ks=(n,), data=("all",), fractions=(1.0,), draws=1, unit="clip")
+    for results in evaluate_draws(test, **options):
+        assert [r.value for r in results if r.k == n] == [pytest.approx(0.5, abs=1e-12)] * 2
 
 
 def test_section_without_the_pools_domain(rng):
     """No neighbours at all leave K = 1, which is the AE."""
     test = fabricated(rng)
     test = test._replace(domain=np.full(len(test.clip), "target"))
-    for found in rate_draws(test, ks=(1, 2), data=("source",), shares=(0.5, 1.0), draws=1):
-        ae, best, *_ = found
+    for results in evaluate_draws(test, ks=(1, 2), data=("source",), fractions=(0.5, 1.0), draws=1):
+        ae, best, *_ = results
         assert best[4:] == ("Proposed (Oracle)", 1, "source", pytest.approx(ae.value, abs=1e-12))
 
 
 def test_section_without_both_classes_counts_in_no_mean(rng):
     test = fabricated(rng)
     label = np.where(test.section == 4, 0, test.label).astype(np.int8)
-    found = next(iter(rate_draws(test._replace(label=label), ks=(1,), shares=(1.0,), draws=1)))
-    alone = section_metrics(clips_of(test), autoencoder(test).scores)
-    wanted = harmonic_mean(v for c in alone if c[:2] == (3, "all") for v in (c.auc, c.pauc))
-    assert found[0].value == pytest.approx(wanted, abs=1e-12)
+    results = next(
+        iter(evaluate_draws(test._replace(label=label), ks=(1,), fractions=(1.0,), draws=1))
+    )
+    alone = section_metrics(clips_of(test), clip_mean(clips_of(test), test.score))
+    expected = harmonic_mean(v for c in alone if c[:2] == (3, "all") for v in (c.auc, c.pauc))
+    assert results[0].value == pytest.approx(expected, abs=1e-12)
 
 
 def test_what_it_refuses(rng):
     test = fabricated(rng)
-    for share in (0.0, -1.0, 1.01):
-        with pytest.raises(InputError, match="share"):
-            draw_clips(clips_of(test), share, seed=0)
-    options = dict(ks=(1,), shares=(1.0,), draws=1)
+    for fraction in (0.0, -1.0, 1.01):
+        with pytest.raises(InputError, match="fraction"):
+            draw_clips(clips_of(test), fraction, seed=0)
+    options = dict(ks=(1,), fractions=(1.0,), draws=1)
     for wrong in ({"score": "some"}, {"unit": "x"}, {"outside_pool": "x"}, {"data": ("target",)}):
         with pytest.raises(InputError, match=next(iter(wrong))):
-            next(rate_draws(test, **options | wrong))
+            next(evaluate_draws(test, **options | wrong))
     unlabelled = test._replace(label=np.full(len(test.clip), -1, np.int8))
     with pytest.raises(InputError, match="label"):
-        next(rate_draws(unlabelled, **options))
+        next(evaluate_draws(unlabelled, **options))

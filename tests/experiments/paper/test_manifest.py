@@ -36,6 +36,6 @@ def test_found_beside_the_clips(tmp_path):
 
 
 def test_the_quadrotors_recordings(shared):
-    found = read_manifest(find_manifest(shared / "machines", "uav"))
-    test = {r for clip, r in found.items() if clip.startswith("section_00_source_test_normal")}
-    assert len(found) == 311 and len(test) == 5  # as the data's README says
+    recordings = read_manifest(find_manifest(shared / "machines", "uav"))
+    test = {r for clip, r in recordings.items() if clip.startswith("section_00_source_test_normal")}
+    assert len(recordings) == 311 and len(test) == 5  # as the data's README says

@@ -28,8 +28,8 @@ def test_order_of_directions():
     unit = FEATURES / np.linalg.norm(FEATURES, axis=1, keepdims=True)
     nearness = unit @ unit.T
     np.fill_diagonal(nearness, -np.inf)
-    wanted = np.argsort(-nearness, axis=1)[:, :-1]
-    np.testing.assert_array_equal(neighbour_order(FEATURES, metric="cosine"), wanted)
+    expected = np.argsort(-nearness, axis=1)[:, :-1]
+    np.testing.assert_array_equal(neighbour_order(FEATURES, metric="cosine"), expected)
 
 
 @settings(max_examples=100, deadline=None)
@@ -42,15 +42,15 @@ def test_equals_a_loop(seed, share, inside):
     queries = np.append(np.flatnonzero(rng.random(N) < inside), rng.integers(N))
     largest = int(pool.sum()) + (not pool[queries].any())
     ks = [k for k in (16, 1, 3, 2, 32, 4, 8, largest) if k <= largest]
-    found = smooth_subset(SCORES, ORDER, ks, pool=pool, queries=queries)
-    assert found.shape == (len(ks), len(queries))
+    smoothed = smooth_subset(SCORES, ORDER, ks, pool=pool, queries=queries)
+    assert smoothed.shape == (len(ks), len(queries))
     features = FEATURES.astype(np.float64)
-    for column, i in zip(found.T, queries):
+    for column, i in zip(smoothed.T, queries):
         far = ((features - features[i]) ** 2).sum(1)
         far[~pool] = far[i] = np.inf
         near = np.argsort(far)
-        wanted = [(SCORES[i] + SCORES[near[: k - 1]].sum(dtype=float)) / k for k in ks]
-        np.testing.assert_allclose(column, wanted, rtol=1e-12)
+        expected = [(SCORES[i] + SCORES[near[: k - 1]].sum(dtype=float)) / k for k in ks]
+        np.testing.assert_allclose(column, expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -62,13 +62,13 @@ def test_equals_smooth_on_the_subset_taken_out(seed):
     pool = np.zeros(N, bool)
     pool[chosen[few]] = True
     ks = (1, 2, 4, 8, 16, 25)
-    found = smooth_subset(SCORES, ORDER, ks, pool=pool, queries=chosen)
-    wanted = smooth_grid(SCORES[chosen], FEATURES[chosen], ks, pool=few)
-    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+    smoothed = smooth_subset(SCORES, ORDER, ks, pool=pool, queries=chosen)
+    expected = smooth_grid(SCORES[chosen], FEATURES[chosen], ks, pool=few)
+    np.testing.assert_allclose(smoothed, expected, rtol=1e-5, atol=1e-6)
     new = chosen[~few]
-    wanted = smooth_queries(SCORES[new], FEATURES[new], SCORES[pool], FEATURES[pool], 26)
-    found = smooth_subset(SCORES, ORDER, (26,), pool=pool, queries=new)[0]
-    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+    expected = smooth_queries(SCORES[new], FEATURES[new], SCORES[pool], FEATURES[pool], 26)
+    smoothed = smooth_subset(SCORES, ORDER, (26,), pool=pool, queries=new)[0]
+    np.testing.assert_allclose(smoothed, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_blocks_do_not_matter(monkeypatch):
@@ -81,9 +81,9 @@ def test_blocks_do_not_matter(monkeypatch):
 
 
 def test_whole_pool_is_smooth_itself():
-    found = smooth_subset(SCORES, ORDER, (N,), pool=np.ones(N, bool), queries=np.arange(N))
-    np.testing.assert_allclose(found[0], smooth(SCORES, FEATURES, N), rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(found[0], SCORES.mean(), rtol=1e-5)
+    smoothed = smooth_subset(SCORES, ORDER, (N,), pool=np.ones(N, bool), queries=np.arange(N))
+    np.testing.assert_allclose(smoothed[0], smooth(SCORES, FEATURES, N), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(smoothed[0], SCORES.mean(), rtol=1e-5)
 
 
 def test_k_beyond_the_pool():

@@ -23,7 +23,7 @@ def test_every_cell_is_there():
     settings = [s for row in published.TABLE_ONE.values() for s in row.values()]
     assert len(settings) == 21
     assert {s.data for s in settings} == {"source", "all"}
-    assert all(s.size & (s.size - 1) == 0 for s in settings)  # powers of two
+    assert all(s.value & (s.value - 1) == 0 for s in settings)  # powers of two
 
 
 def test_the_texts_own_statements_hold():
