@@ -51,8 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments[0] not in COMMANDS:
         return _fail(f"{arguments[0]}: no such command, expected {', '.join(COMMANDS)}", 2)
     try:
-        with preemption.raised():
-            importlib.import_module(f"jax_dns.commands.{arguments[0]}_command").main(arguments[1:])
+        preemption.raise_on_signal(lambda: _run(arguments))
     except UsageError as error:
         return _fail(str(error), 2)
     except InputError as error:
@@ -67,6 +66,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MemoryError as error:
         return _fail(f"not enough memory ({str(error) or 'no details'})", 1)
     return 0
+
+
+def _run(arguments: Sequence[str]) -> None:
+    importlib.import_module(f"jax_dns.commands.{arguments[0]}_command").main(arguments[1:])
 
 
 def _restart_with_huge_pages() -> None:

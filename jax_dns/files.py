@@ -41,6 +41,24 @@ def file_digest(path: Path) -> str:
         return ""
 
 
+def local_path(path: str | Path, name: str) -> Path:
+    """Returns a path on this machine, with "~" expanded.
+
+    Args:
+      path: as the user wrote it.
+      name: the option or field that holds it, for messages.
+
+    Raises:
+      InputError: a URL such as gs://bucket, or a home folder that isn't known.
+    """
+    if "://" in str(path):
+        raise InputError(f"{name}: {path}, expected a local folder")
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"{name}: {path}, expected a path without ~ ({error})") from error
+
+
 def temporary_path(path: Path) -> Path:
     """Returns an unused name beside `path`, which `remove_temporaries` recognises."""
     return path.with_name(f".jax-dns-{secrets.token_hex(8)}.partial")

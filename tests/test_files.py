@@ -128,3 +128,13 @@ def test_what_is_no_table_is_one_line(tmp_path, content, message):
         files.read_csv(tmp_path / "t.csv")
     with pytest.raises(InputError, match="no such file"):
         files.read_csv(tmp_path / "nowhere.csv")
+
+
+def test_local_paths(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert files.local_path("~/x", "root") == tmp_path / "x"
+    assert files.local_path(tmp_path / "a~b", "root") == tmp_path / "a~b"
+    with pytest.raises(InputError, match="root: gs://bucket/x, expected a local folder"):
+        files.local_path("gs://bucket/x", "root")
+    with pytest.raises(InputError, match="root: ~nobody-here/x, expected a path without ~"):
+        files.local_path("~nobody-here/x", "root")

@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> None:
     if options.jobs < 1:
         raise UsageError(f"--jobs: {options.jobs}, expected 1 or more")
     if not options.base_url.startswith(("http://", "https://")):
-        raise UsageError(f"--base-url: {options.base_url!r}, expected http://… or https://…")
+        raise UsageError(f"--base-url: {options.base_url!r}, expected http://HOST or https://HOST")
     summaries = download(
         options.root,
         dataset=options.dataset,
@@ -58,8 +58,8 @@ def main(arguments: list[str]) -> None:
             f"labels of the evaluation clips: copy the folders ground_truth_* of {evaluator} "
             f"(on GitHub) into {options.root}"
         )
-    config = "configs/dcase2021.py" if options.dataset == "dcase2021" else "…"
-    print(f"jax-dns run --config={config} --workdir=… --config.data.root={options.root}")
+    config = "configs/dcase2021.py" if options.dataset == "dcase2021" else "CONFIG"
+    print(f"jax-dns run --config={config} --workdir=DIR --config.data.root={options.root}")
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from jax_dns.datasets.fetch_and_unpack import check_room, fetch_and_unpack
 from jax_dns.datasets.http import PATIENT, Client
 from jax_dns.datasets.zenodo import remote_size
 from jax_dns.errors import InputError, UsageError
+from jax_dns.files import local_path
 
 ZENODO = "https://zenodo.org"
 
@@ -63,7 +64,7 @@ def download(
         enough room, or `root` holds another data set. Whatever else could be fetched has been; the
         next call continues from there.
     """
-    root, machines = Path(root), tuple(machines)
+    root, machines = local_path(root, "--root"), tuple(machines)
     client = client._replace(stop=threading.Event())
     if dataset not in DATASETS:
         raise UsageError(f"--dataset: {dataset!r}, expected one of {', '.join(DATASETS)}")

@@ -84,7 +84,7 @@ def train_loop(
     lowest = min((r["valid_loss"] for r in records if "valid_loss" in r), default=math.inf)
     board = _tensorboard(folder / "tensorboard") if tensorboard else None
     progress = Progress(title, epochs=epochs, steps_per_epoch=steps_per_epoch, done=done)
-    with progress, preemption.noted() as terminating:
+    with progress, preemption.defer_sigterm() as terminating:
 
         def advance(n: int) -> bool:
             progress.advance(n)

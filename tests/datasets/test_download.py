@@ -1,5 +1,6 @@
 """Data sets from a server on loopback that answers as Zenodo does, with its faults."""
 
+import contextlib
 import shutil
 
 import pytest
@@ -173,6 +174,15 @@ def test_one_call_at_a_time(zenodo, tmp_path):
         with pytest.raises(InputError, match="another download is at work there"):
             get(zenodo, tmp_path, **DEV)
     get(zenodo, tmp_path, **DEV)
+
+
+def test_a_link_in_place_of_the_lock_keeps_its_target(zenodo, tmp_path):
+    (tmp_path / "root/.download").mkdir(parents=True)
+    (tmp_path / "notes.txt").write_text("theirs")
+    (tmp_path / "root/.download/lock").symlink_to(tmp_path / "notes.txt")
+    with contextlib.suppress(InputError):
+        get(zenodo, tmp_path / "root", **DEV)
+    assert (tmp_path / "notes.txt").read_text() == "theirs"
 
 
 @pytest.mark.parametrize(

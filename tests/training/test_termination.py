@@ -92,13 +92,3 @@ def test_what_is_damaged_is_trained_again(tmp_path, name, content):
     again = train(tmp_path / "b", **options)
     jax.tree.map(np.testing.assert_array_equal, again, undisturbed)
     assert int(again.step) == 3 and losses(tmp_path / "a") == losses(tmp_path / "b")
-
-
-def test_outside_a_training_it_ends_at_once():
-    with pytest.raises(preemption.Terminated), preemption.raised():
-        os.kill(os.getpid(), signal.SIGTERM)
-        pytest.fail("went on")
-    with pytest.raises(preemption.Terminated), preemption.noted() as came:
-        assert not came()
-        os.kill(os.getpid(), signal.SIGTERM)
-        assert came()

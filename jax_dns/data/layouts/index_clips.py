@@ -17,6 +17,7 @@ from jax_dns.data.layouts.detect import detect
 from jax_dns.data.layouts.folders import index_folders
 from jax_dns.data.layouts.mimii import index_mimii
 from jax_dns.errors import InputError
+from jax_dns.files import local_path
 
 # A layout is a function of the root folder and of those options of `index_clips` that it names as
 # keyword parameters; it returns the clips in any order.
@@ -64,7 +65,8 @@ def index_clips(
       InputError: no such folder or machine type; recordings that fit no layout; a name that doesn't
         parse; two clips of one name; a ground truth that contradicts a name or another file.
     """
-    root = Path(root)
+    root = local_path(root, "data.root")
+    ground_truth = ground_truth and local_path(ground_truth, "data.ground_truth")
     if not root.is_dir():
         raise InputError(f"data.root: {root} is not a folder (expected a folder of recordings)")
     if layout == "auto":
