@@ -10,7 +10,7 @@ These are the files of the official evaluators of 2020 to 2025. No file has a he
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,7 +31,7 @@ class Truth(NamedTuple):
     label: int = UNKNOWN
     domain: str = ""
     attributes: str = ""
-    path: Path = Path()  # the file that gives the label
+    path: Path = Path()  # the file that gives the label, or else the domain
 
 
 Truths = dict[str, dict[str, Truth]]  # machine type -> name -> truth
@@ -60,7 +60,7 @@ def join_ground_truth(
       InputError: no such folder; a file of another form; files that contradict each other or a
         clip's name; no name that matches; `folder` has nothing on any of the machine types.
     """
-    truths = _read_all(_files(root, folder), clips)
+    truths = read_truths(_files(root, folder), clips)
     if folder and not truths:
         raise InputError(
             f"data.ground_truth: {folder} has no ground_truth_<machine>_section_SS*_test.csv and "
@@ -106,8 +106,14 @@ def _files(root: Path, folder: str | Path | None) -> list[Path]:
     return sorted(set(files))
 
 
-def _read_all(files: list[Path], machines: dict[str, list[Clip]]) -> Truths:
-    """Reads and merges the files that concern the given machine types."""
+def read_truths(files: Iterable[Path], machines: Collection[str]) -> Truths:
+    """Reads and merges official files, as far as they concern some machine types.
+
+    A file whose name starts neither with ground_truth_ nor with eval_data_list is read as a list.
+
+    Raises:
+      InputError: a line of another form, or files that contradict each other.
+    """
     truths: Truths = {}
     for path in files:
         for machine, name, truth in _read_file(path, machines):
@@ -116,11 +122,11 @@ def _read_all(files: list[Path], machines: dict[str, list[Clip]]) -> Truths:
     return truths
 
 
-def _read_file(path: Path, machines: dict[str, list[Clip]]) -> Iterator[tuple[str, str, Truth]]:
+def _read_file(path: Path, machines: Collection[str]) -> Iterator[tuple[str, str, Truth]]:
     """Yields machine type, clip's name and truth for each line of a file."""
     match, kind = FILE.fullmatch(path.name), path.parent.name.lower()
     if match is None:
-        if path.name.startswith("eval_data_list"):
+        if not path.name.startswith("ground_truth_"):
             yield from (row for row in _read_list(path) if row[0] in machines)
     elif match["machine"] not in machines:
         return
@@ -130,7 +136,9 @@ def _read_file(path: Path, machines: dict[str, list[Clip]]) -> Iterator[tuple[st
     else:
         is_domain = kind.startswith("ground_truth_domain")
         for name, value in read_ground_truth(path).items():
-            truth = Truth(domain=DOMAINS[value]) if is_domain else Truth(value, path=path)
+            truth = (
+                Truth(domain=DOMAINS[value], path=path) if is_domain else Truth(value, path=path)
+            )
             yield match["machine"], name, truth
 
 

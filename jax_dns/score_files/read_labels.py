@@ -1,11 +1,7 @@
 """Labels and domains of clips whose names don't carry them.
 
-    ground_truth_<machine>_section_SS[_<source|target>]_test.csv     name,0|1; no head
-    eval_data_list.csv     a line with a machine type, then published name,name with its label
-    any other CSV          name,0|1, or machine,name,0|1 if several machine types are scored
-
-The evaluators of 2022 and later keep such files in folders of their own: in `ground_truth_domain`
-0 is the source and 1 the target domain; `ground_truth_attributes` is not read.
+The official evaluators' files are read as `data.ground_truth` describes them. Any other CSV holds
+lines of name,0|1, or machine,name,0|1 if several machine types are scored.
 """
 
 from collections.abc import Mapping
@@ -15,22 +11,14 @@ from typing import NamedTuple
 import numpy as np
 
 from jax_dns.data.clips import UNKNOWN
+from jax_dns.data.ground_truth import Truth, Truths, read_truths
 from jax_dns.errors import InputError
 from jax_dns.files import read_csv
-from jax_dns.score_files.clip_names import OFFICIAL, match_names, no_match, parse_clip_name
+from jax_dns.score_files.clip_names import OFFICIAL, Match, match_names, no_match
 from jax_dns.score_files.read_scores import read_values
 from jax_dns.segments_file import Segments
 
-ByClip = dict[str, dict[str, int]]  # machine type -> clip -> value
-DOMAIN_FOLDER, ATTRIBUTE_FOLDER = "ground_truth_domain", "ground_truth_attributes"
-DOMAINS = ("source", "target")
-
-
-class Truth(NamedTuple):
-    """What ground-truth files say."""
-
-    label: ByClip  # 0 normal, 1 anomaly
-    domain: ByClip  # 0 source, 1 target
+OFFICIAL_FILES = ("ground_truth_*.csv", "eval_data_list*.csv")
 
 
 class Labelled(NamedTuple):
@@ -45,8 +33,7 @@ def with_labels(scores: Mapping[str, Segments], path: str | Path | None) -> Labe
 
     Args:
       scores: rows by machine type.
-      path: a file in one of the forms above, or a folder searched for the official files, or else
-        for eval_data_list*.csv; None: nothing is joined.
+      path: a CSV file, or a folder searched for official files; None: nothing is joined.
 
     Returns:
       The rows, clips without a label with -1, and for each machine type how many of its clips the
@@ -59,102 +46,58 @@ def with_labels(scores: Mapping[str, Segments], path: str | Path | None) -> Labe
     if path is None:
         return Labelled(dict(scores), {})
     path = Path(path)
-    truth = _read(path, scores)
-    joined, matches = {}, {}
-    for machine, rows in scores.items():
-        label, match = _look_up(path, machine, rows, truth.label, rows.label, "label")
-        matches[machine] = match
-        if machine in truth.domain:
-            named = [DOMAINS.index(d) if d else UNKNOWN for d in rows.domain.tolist()]
-            number, _ = _look_up(path, machine, rows, truth.domain, np.asarray(named), "domain")
-            names = np.asarray([*DOMAINS, ""])  # -1 is the last
-            rows = rows._replace(domain=names[number])
-        joined[machine] = rows._replace(label=label.astype(np.int8))
-    if all(match.startswith("0 of ") for match in matches.values()):
-        known = {name for by_name in truth.label.values() for name in by_name}
-        names = {name for rows in scores.values() for name in rows.clip.tolist()}
-        if names & known:
-            raise InputError(
-                f"{path}: labels of {', '.join(truth.label)}, but the scores are of "
-                f"{', '.join(scores)} (expected the same machine type; --machine names it)"
-            )
-        raise InputError(f"{path}: {no_match(names, known, 'the labels are of')}")
-    return Labelled(joined, matches)
-
-
-def _look_up(
-    path: Path, machine: str, rows: Segments, truth: ByClip, known: np.ndarray, what: str
-) -> tuple[np.ndarray, str]:
-    """Returns each row's value, from the name or the ground truth, and how the names matched."""
-    by_name = truth.get(machine, {})
-    names = rows.clip.tolist()
-    match = match_names(names, by_name)
-    by_key = {match.key(name): value for name, value in by_name.items()}
-    given = np.asarray([by_key.get(match.key(name), UNKNOWN) for name in names])
-    differ = (given != UNKNOWN) & (known != UNKNOWN) & (given != known)
-    if differ.any():
-        row = int(differ.argmax())
+    truths = _read(path, scores)
+    if not any(machine in truths for machine in scores):
         raise InputError(
-            f"{path}: {what} of {names[row]} of {machine} is {given[row]}, "
-            f"expected {known[row]} as the name says"
+            f"{path}: no labels of {', '.join(scores)} (expected this machine type; --machine "
+            "names that of a single file of scores)"
         )
-    return np.where(known == UNKNOWN, given, known), match.describe("clips")
+    matches = {m: match_names(rows.clip.tolist(), truths.get(m, {})) for m, rows in scores.items()}
+    if not any(match.matched for match in matches.values()):
+        names = [name for rows in scores.values() for name in rows.clip.tolist()]
+        known = [name for by_name in truths.values() for name in by_name]
+        raise InputError(f"{path}: {no_match(names, known, 'the labels are of')}")
+    joined = {
+        machine: _join(path, machine, rows, truths.get(machine, {}), matches[machine])
+        for machine, rows in scores.items()
+    }
+    return Labelled(joined, {m: match.describe("clips") for m, match in matches.items()})
 
 
-def _read(path: Path, scores: Mapping[str, Segments]) -> Truth:
-    truth = Truth({}, {})
-    if path.is_file():
-        _add(truth.label, path, _read_file(path, scores))
-        return truth
-    if not path.is_dir():
+def _join(
+    path: Path, machine: str, rows: Segments, truths: Mapping[str, Truth], match: Match
+) -> Segments:
+    """Returns one machine type's rows with labels and domains."""
+    by_key = {match.key(name): truth for name, truth in truths.items()}
+    labels, domains = rows.label.tolist(), rows.domain.tolist()
+    for row, name in enumerate(rows.clip.tolist()):
+        truth = by_key.get(match.key(name), Truth())
+        for what, known, given, unknown in (
+            ("label", labels[row], truth.label, UNKNOWN),
+            ("domain", domains[row], truth.domain, ""),
+        ):
+            if unknown not in (known, given) and known != given:
+                raise InputError(
+                    f"{path}: {what} of {name} of {machine} is {given}, expected {known} as the "
+                    "name says"
+                )
+        labels[row] = truth.label if labels[row] == UNKNOWN else labels[row]
+        domains[row] = domains[row] or truth.domain
+    return rows._replace(label=np.asarray(labels, np.int8), domain=np.asarray(domains))
+
+
+def _read(path: Path, scores: Mapping[str, Segments]) -> Truths:
+    if path.is_dir():
+        files = sorted(file for pattern in OFFICIAL_FILES for file in path.rglob(pattern))
+        if not files:
+            raise InputError(f"{path}: holds no {' and no '.join(OFFICIAL_FILES)}")
+        return read_truths(files, scores)
+    if not path.is_file():
         raise InputError(f"ground truth: no such file or folder {str(path)!r}")
-    files = [
-        file
-        for file in sorted(path.rglob("ground_truth_*.csv"))
-        if file.parent.name != ATTRIBUTE_FOLDER
-    ] or sorted(path.rglob("eval_data_list*.csv"))
-    if not files:
-        raise InputError(f"{path}: holds no ground_truth_*.csv and no eval_data_list*.csv")
-    for file in files:
-        is_domain = file.parent.name == DOMAIN_FOLDER
-        _add(truth.domain if is_domain else truth.label, file, _read_file(file, scores))
-    return truth
-
-
-def _add(truth: ByClip, path: Path, found: ByClip) -> None:
-    for machine, values in found.items():
-        known = truth.setdefault(machine, {})
-        for name, value in values.items():
-            if known.setdefault(name, value) != value:
-                raise InputError(f"{path}: {name} of {machine} has another label elsewhere")
-
-
-def _read_file(path: Path, scores: Mapping[str, Segments]) -> ByClip:
-    if match := OFFICIAL.fullmatch(path.name):
-        machine = match["machine"]
-        values = read_values(path, [machine], expected="0|1")
-        return {machine: {name: int(label) for name, label in values[machine].items()}}
-    rows = read_csv(path)
-    if len(rows[0][1]) == 1:
-        return _read_list(path, rows)
+    if OFFICIAL.fullmatch(path.name) or len(read_csv(path)[0][1]) == 1:
+        return read_truths([path], scores)
     values = read_values(path, list(scores), expected="0|1")
-    return {m: {name: int(label) for name, label in found.items()} for m, found in values.items()}
-
-
-def _read_list(path: Path, rows: list[tuple[int, list[str]]]) -> ByClip:
-    """Reads the evaluator's list of published and labelled names."""
-    labels: ByClip = {}
-    machine = ""
-    for line, row in rows:
-        if len(row) == 1:
-            machine = row[0]
-            continue
-        # The list of 2020 has the label in a third column too.
-        labelled, label = len(row) == 3 and row[2], parse_clip_name(row[1]).label
-        if len(row) > 3 or label == UNKNOWN or (labelled and labelled != str(label)):
-            raise InputError(
-                f"{path}, line {line}: {','.join(row)!r} (expected published name,labelled name)"
-            )
-        if labels.setdefault(machine, {}).setdefault(row[0], label) != label:
-            raise InputError(f"{path}, line {line}: {row[0]} of {machine} is given both labels")
-    return labels
+    return {
+        machine: {name: Truth(int(label), path=path) for name, label in by_name.items()}
+        for machine, by_name in values.items()
+    }

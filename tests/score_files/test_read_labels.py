@@ -46,14 +46,15 @@ def test_the_folders_of_the_evaluators_since_2022(scores, tmp_path):
     file = "ground_truth_fan_section_03_test.csv"
     put(tmp_path / "e/ground_truth_data" / file, f"{NAMES[0]},1\n{NAMES[1]},0\n{NAMES[2]},0\n")
     put(tmp_path / "e/ground_truth_domain" / file, f"{NAMES[0]},1\n{NAMES[1]},0\n{NAMES[2]},1\n")
-    put(tmp_path / "e/ground_truth_attributes" / file, "a,b\n")
+    full = "section_03_target_test_anomaly_0000_A.wav"
+    put(tmp_path / "e/ground_truth_attributes" / file, f"{NAMES[0]},{full}\n")
     rows = with_labels(scores, tmp_path / "e").scores["fan"]
     assert rows.label.tolist() == [1, 0, 0]
     assert rows.domain.tolist() == ["target", "source", "target"]
     rows = with_labels({"fan": rows}, tmp_path / "e").scores["fan"]
     assert rows.domain.tolist() == ["target", "source", "target"]
     put(tmp_path / "e/ground_truth_domain" / file, f"{NAMES[0]},0\n")
-    with pytest.raises(InputError, match=r"domain of section_03_0000.* is 0, expected 1 as the na"):
+    with pytest.raises(InputError, match=r"domain of section_03_0000.* is source, expected target"):
         with_labels({"fan": rows}, tmp_path / "e")
 
 
@@ -97,16 +98,16 @@ PAIRS = "".join(f"a,section_03_source_test_{label}_0.wav\n" for label in ("norma
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("list.csv", "fan\na.wav,b.wav\n", "line 2: .*expected published name,labelled name"),
-        ("list.csv", "fan\na,normal_id_03_00000000.wav,1\n", "line 2: .*expected published name"),
-        ("list.csv", f"fan\n{PAIRS}", "line 3: a of fan is given both labels"),
+        ("list.csv", "fan\na.wav,b.wav\n", "line 2: .*expected name,full name with its label"),
+        ("list.csv", "fan\na,normal_id_03_00000000.wav,1\n", "line 2: .*expected name,full name"),
+        ("list.csv", f"fan\n{PAIRS}", r"list\.csv: gives other labels than .*list.csv .a; expec"),
         ("mine.csv", f"{NAMES[0]},2\n", r"mine\.csv, line 1: .*expected name,0|1"),
         ("mine.csv", f"{NAMES[0]},0\n{NAMES[0]},1\n", "line 2: .* is given two values"),
         ("mine.csv", "a,0\nb,1\n", r"none of 3 names matches: .*section_03_0000.*labels are of a"),
         (
             "ground_truth_pump_section_03_test.csv",
             f"{NAMES[0]},1\n",
-            "labels of pump, but the scores are of fan .expected the same machine type; --machine",
+            r"pump_section_03_test\.csv: no labels of fan .expected this machine type; --machine",
         ),
     ],
 )
@@ -119,7 +120,7 @@ def test_two_files_that_disagree(scores, tmp_path):
     for folder, label in (("a", 0), ("b", 1)):
         name = "ground_truth_fan_section_03_source_test.csv"
         put(tmp_path / "truth" / folder / name, f"{NAMES[0]},{label}\n")
-    with pytest.raises(InputError, match=r"b/ground_.*: section_03_0000\.wav of fan has another"):
+    with pytest.raises(InputError, match=r"b/ground_.*: gives other labels than .*a/ground_"):
         with_labels(scores, tmp_path / "truth")
 
 
