@@ -25,7 +25,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 from scipy.special import ndtri
 from scipy.stats import rankdata
 
@@ -168,6 +168,50 @@ def smooth_adaptively(
         reason = f"no candidate separates the unlabelled from the known normal at gate {gate:g}"
         return _kept(g, m, reason, ratio, mix)
     return AdaptiveChoice(np.asarray(candidates[chosen, :m]), *settings[chosen], ratio, mix, "")
+
+
+def smooth_groups_adaptively(
+    scores: Float[np.ndarray, " m"],
+    features: Float[np.ndarray, "m d"],
+    groups: Int[np.ndarray, " m"],
+    known_scores: Float[np.ndarray, " r"],
+    known_features: Float[np.ndarray, "r d"],
+    known_groups: Int[np.ndarray, " r"],
+    *,
+    gate: float = GATE,
+    metric: str = "euclidean",
+) -> tuple[Float[np.ndarray, " m"], dict[int, AdaptiveChoice]]:
+    """Chooses and smooths for each group, a section for instance, with its own known normals.
+
+    Args:
+      scores: see `smooth_adaptively`.
+      features: see `smooth_adaptively`.
+      groups: [m] of the unlabelled items.
+      known_scores: see `smooth_adaptively`.
+      known_features: see `smooth_adaptively`.
+      known_groups: [r] of the known normals.
+      gate: see `smooth_adaptively`.
+      metric: see `smooth`.
+
+    Returns:
+      [m] scores, standardised within a group, and each group's choice.
+
+    Raises:
+      InputError: see `smooth_adaptively`.
+    """
+    out, choices = np.empty(len(scores)), {}
+    for group in np.unique(groups).tolist():
+        rows, known = groups == group, known_groups == group
+        choices[group] = smooth_adaptively(
+            scores[rows],
+            features[rows],
+            known_scores[known],
+            known_features[known],
+            gate=gate,
+            metric=metric,
+        )
+        out[rows] = choices[group].scores
+    return out, choices
 
 
 def guard_value(
