@@ -8,8 +8,8 @@ system, section and domain. For each share of anomalies, 50 to 0.5 %, each cell'
 drawn --draws times, and each rule smooths the same draw:
 
     K = ...      Eq. 7 with that K
-    paper's K    Eq. 7 with the K of the best mean AUC on the machine's other sections, chosen at the
-                 largest share: a K tuned on a test set and carried into operation
+    paper's K    Eq. 7 with the K of the best mean AUC on the machine's other sections, at the
+                 largest share of anomalies: tuned on a test set and carried into operation
     half dose    half the item's own Gaussian score, half the mean of its 15 nearest neighbours'
     adaptive     K and weight chosen by known normals, see jax_dns/smoothing/adaptive.py
     fusion       mean of the ranks of a_G and of a discriminative score
@@ -41,7 +41,7 @@ HARM = 0.01  # of AUC
 
 
 class Rated(NamedTuple):
-    """AUC and pAUC of every rule, and the number of known normals' refusals, in one draw."""
+    """AUC and pAUC of every rule in one draw."""
 
     cell: int
     share: float

@@ -99,7 +99,7 @@ def test_the_choice_is_the_double_loops(rng, lift):
 
 def test_delta_and_s_are_the_double_loops(rng):
     _, a, x, b, z = clusters(rng, tied=True)
-    candidates, _, delta, error, _ = loop(a, x, b, z)
+    candidates = loop(a, x, b, z)[0]
     rounded = np.round(candidates * 4) / 4  # many ties, none of them by rounding
     got = separations(rounded.astype(np.float32), n_unlabelled=60)
 
