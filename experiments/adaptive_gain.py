@@ -2,8 +2,8 @@
 
     python experiments/adaptive_gain.py --data DIR [--workdir RUN ...] [--source NAME] [--draws 3]
 
-Cells and rules are those of prevalence.py, with all of a cell's anomalies. A rule's share is the sum
-of its AUC gains over the sum of the oracle's, which takes the best K of each draw by its labels.
+Cells and rules are those of prevalence.py, with all of a cell's anomalies. A rule's share is the
+sum of its AUC gains over the sum of the oracle's, the best K of each draw by its labels.
 Intervals: 95 %, 2,000 resamples of clusters (the sections, which systems share). Variants under the
 same gate, with the constants of jax_dns/smoothing/adaptive.py:
 
