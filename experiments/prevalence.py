@@ -14,8 +14,10 @@ drawn --draws times, and each rule smooths the same draw:
     adaptive     K and weight chosen by known normals, see jax_dns/smoothing/adaptive.py
     fusion       mean of the ranks of a_G and of a discriminative score
 
-A draw is harmed if its AUC is more than a point below a_G's. A share that a cell has too few clips
-for is left out. Writes <out>.csv (source, share and rule) and <out>.png, and prints the table.
+A draw is harmed if its AUC is more than a point below a_G's. A share that half of a source's cells
+have too few clips for is left out, and so is a K that some draw has too few clips for.
+
+Writes <out>.csv (source, share and rule) and <out>.png, and prints the table.
 """
 
 import argparse
@@ -109,11 +111,11 @@ def rate_cells(cells: Sequence[Cell], shares: Sequence[float], draws: int) -> li
     return rated
 
 
-def carried_k(cells: Sequence[Cell], rated: Sequence[Rated]) -> dict[int, str]:
+def carried_k(cells: Sequence[Cell], rated: Sequence[Rated]) -> dict[int, int]:
     """Chooses each cell's K on the other sections of its system and machine, at the largest share.
 
     Returns:
-      Cell -> the rule's name; cells without others have none.
+      Cell -> K; cells without others have none.
     """
     largest = max((r.share for r in rated), default=0.0)
     rules = [fixed(k) for k in KS]
@@ -134,7 +136,7 @@ def carried_k(cells: Sequence[Cell], rated: Sequence[Rated]) -> dict[int, str]:
         ]
         if others:
             total = np.mean(others, 0)
-            chosen[number] = rules[int(np.nanargmax(total))]
+            chosen[number] = KS[int(np.nanargmax(total))]
     return chosen
 
 
@@ -146,14 +148,19 @@ def summarise(cells: Sequence[Cell], rated: Sequence[Rated]) -> list[Point]:
         paper = carried_k(cells, of_source)
         for share in sorted({r.share for r in of_source}, reverse=True):
             draws = [r for r in of_source if r.share == share]
+            if 2 * len({r.cell for r in draws}) < len({r.cell for r in of_source}):
+                continue
             for rule in (BASE, *SHOWN):
                 both = []
                 for r in draws:
-                    name = paper.get(r.cell, "") if rule == PAPER else rule
+                    name = rule
+                    if rule == PAPER:  # or the largest below it that the draw has clips for
+                        usable = [k for k in KS if fixed(k) in r.auc and k <= paper.get(r.cell, 0)]
+                        name = fixed(max(usable, default=0))
                     if name in r.auc:
                         auc, pauc = r.auc[name], r.pauc[name]
                         both.append((auc, auc - r.auc[BASE], pauc - r.pauc[BASE]))
-                if both:
+                if len(both) == len(draws):
                     values = np.asarray(both)
                     harmed = 100 * float((values[:, 1] < -HARM).mean())
                     means = (100 * values.mean(0)).tolist()

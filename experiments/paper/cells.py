@@ -13,8 +13,9 @@ from jaxtyping import Bool, Float
 from jax_dns.errors import InputError
 from jax_dns.files import read_npz
 from jax_dns.score_files.read_scores import read_scores
-from jax_dns.segments_file import clip_mean, clips_of, read_segments
+from jax_dns.segments_file import Segments, clip_mean, clips_of, read_segments
 
+BOTH = "both domains"
 SPLITS = 2  # of a table of features: which normals the scorer is fitted on
 COMPONENTS = 16  # of the PCA whose residual is the generative score
 DIMENSIONS = 32  # of the whitened features
@@ -78,10 +79,12 @@ def dcase_cells(folder: Path) -> Iterator[Cell]:
             place = order[np.searchsorted(names[order], rows.clip)]
             feature = features["feature"][of_machine][place]
             for section in np.unique(rows.section):
-                for domain in ("source", "target"):
-                    mask = (rows.section == section) & (rows.domain == domain)
+                for domain in ("source", "target", BOTH):
+                    mask = rows.section == section
+                    if domain != BOTH:
+                        mask &= rows.domain == domain
                     yield Cell(
-                        "DCASE 2021",
+                        "DCASE 2021" + (f", {BOTH}" if domain == BOTH else ""),
                         system.name,
                         f"{machine} {section}",
                         machine + domain,
@@ -89,8 +92,16 @@ def dcase_cells(folder: Path) -> Iterator[Cell]:
                         rows.score[mask],
                         feature[mask],
                         feature[mask].mean(1, dtype=np.float64),
-                        None,
+                        _half_of_source(rows, mask) if domain == BOTH else None,
                     )
+
+
+def _half_of_source(rows: Segments, mask: np.ndarray) -> np.ndarray:
+    """Returns which of the rows are known normals: as in a run, of the source domain alone."""
+    normal = np.flatnonzero((rows.label[mask] == 0) & (rows.domain[mask] == "source"))
+    known = np.zeros(int(mask.sum()), bool)
+    known[np.random.default_rng(0).permutation(normal)[: len(normal) // 2]] = True
+    return known
 
 
 def mimii_cells(path: Path) -> Iterator[Cell]:
