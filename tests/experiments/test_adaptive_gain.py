@@ -2,7 +2,6 @@
 
 import adaptive_gain
 import numpy as np
-import pytest
 from paper.cells import Cell
 
 
@@ -42,4 +41,5 @@ def test_variants_and_null_test_run(capsys, monkeypatch, tmp_path):
     assert rules == expected
     oracle = next(line for line in lines if f" {adaptive_gain.ORACLE} " in line)
     assert "100.0 (100.0 to 100.0)" in oracle
-    assert float(lines[-1].split("|")[3]) == pytest.approx(100, abs=34)
+    last = [line for line in lines if line.startswith("| made")][-1]
+    assert float(last.split("|")[3]) >= 66  # of three cells, features permuted
