@@ -193,7 +193,7 @@ def write_figure(path: Path, points: Sequence[Point]) -> None:
     from matplotlib.figure import Figure
 
     sources = list(dict.fromkeys(p.source for p in points))
-    figure = Figure(figsize=(3.6 * len(sources) + 1.6, 6), layout="constrained")
+    figure = Figure(figsize=(4.2 * len(sources) + 2, 6.5), layout="constrained")
     panels = figure.subplots(2, len(sources), sharex=True, squeeze=False)
     for column, source in enumerate(sources):
         for axes, field in zip(panels[:, column], ("auc_change", "harmed")):
@@ -203,12 +203,15 @@ def write_figure(path: Path, points: Sequence[Point]) -> None:
                 axes.plot(x, y, marker="o", markersize=3, label=rule)
             axes.axhline(0, color="0.5", linewidth=0.8)
             axes.set_xscale("log")
-            axes.invert_xaxis() if not axes.xaxis_inverted() else None
             axes.grid(alpha=0.3)
+        ticks = sorted({100 * p.share for p in points})
+        panels[0, column].set_xticks(ticks, [f"{tick:g}" for tick in ticks], minor=False)
+        panels[0, column].minorticks_off()
         panels[0, column].set_title(source, fontsize=10)
         panels[1, column].set_xlabel("anomalies [%]")
-    panels[0, 0].set_ylabel("change of AUC against a_G [points]")
-    panels[1, 0].set_ylabel("draws more than a point worse [%]")
+    panels[0, 0].invert_xaxis()
+    panels[0, 0].set_ylabel("change of AUC [points]")
+    panels[1, 0].set_ylabel("draws harmed [%]")
     handles: Any = panels[0, 0].get_legend_handles_labels()
     figure.legend(*handles, loc="outside lower center", ncols=4, frameon=False)
     buffer = io.BytesIO()
