@@ -5,23 +5,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jax_dns.commands.parser import Parser, add_score_options, check_score_options
-from jax_dns.errors import InputError, UsageError, first_three
+from jax_dns.commands.smooth_options import read_options
+from jax_dns.errors import InputError, first_three
 
-DESCRIPTION = """Smooth anomaly scores over neighbourhoods in a feature space (Eq. 7 of the paper).
-
-Scores are joined with features by the clips' names, full paths by their base names. A name that
-occurs several times is a clip of several segments: the i-th row of its scores belongs to the i-th
-row of its features, and its smoothed scores are averaged. Machine types are smoothed separately.
-
-  jax-dns smooth --scores scores.csv --features features.npz --k 16 --out smoothed.csv
-  jax-dns smooth --scores DIR --features features.npz --k auto --out NEW
-  jax-dns evaluate --scores NEW"""
+PRESUPPOSED = (
+    "A K for all clips presupposes that anomalies have anomalies near them: where anomalies are "
+    "rare it averages them away, however well it does on a test set that is half anomalies "
+    "(--k adaptive keeps such scores, --dose 0.5 harms them less)."
+)
 
 
 def main(arguments: list[str]) -> None:
     """Reads, joins, smooths, writes."""
-    options = _options(arguments)
+    options = read_options(arguments)
     from tqdm import tqdm
 
     from jax_dns.data.clips import UNKNOWN
@@ -54,6 +50,14 @@ def main(arguments: list[str]) -> None:
                 f"--out: {options.out}, expected a .csv, as names carry no section, which the "
                 f"official layout needs: {names}"
             )
+    known = {}
+    if options.known_normals:
+        machine = options.machine or (next(iter(scores)) if len(scores) == 1 else "")
+        known = read_scores(
+            options.known_normals, machine=machine, column=options.column, name_key=options.name_key
+        )
+    elif options.ks != [1]:
+        print(PRESUPPOSED)
     values: dict[str, Any] = {"groups": {}, "pool": {}}
     for name, words, expected in (
         ("groups", ("section", "none", None), "group"),
@@ -73,6 +77,7 @@ def main(arguments: list[str]) -> None:
                 options,
                 machine,
                 {name: by_machine.get(machine) for name, by_machine in values.items()},
+                known.get(machine),
             )
         except InputError as error:
             raise InputError(f"{machine}: {error}") from error
@@ -84,109 +89,60 @@ def main(arguments: list[str]) -> None:
         print(f"written: {options.out}")
 
 
-def _options(arguments: list[str]) -> Namespace:
-    parser = Parser("smooth", DESCRIPTION)
-    add_score_options(parser)
-    add = parser.add_argument
-    add(
-        "--features",
-        required=True,
-        type=Path,
-        metavar="FILE|DIR",
-        help=".npz of name [n] and feature [n, d]; CSV or Parquet file of names and features; a "
-        "folder of <machine>.npz, .csv or .parquet; or, for a single file of scores, an .npy whose "
-        "rows are in the scores' order. A file with several machine types has `machine` too",
-    )
-    add(
-        "--feature-key",
-        default="",
-        metavar="NAME",
-        help="array of features, or beginning of their columns' names (default: feature)",
-    )
-    add(
-        "--k",
-        required=True,
-        metavar="N[,N...]|auto",
-        help="number of neighbours, the item itself counted; several give a result each; auto: for "
-        "each machine type the power of two with the largest harmonic mean of AUC and pAUC, which "
-        "needs labels",
-    )
-    add(
-        "--out",
-        required=True,
-        type=Path,
-        metavar="FILE|DIR",
-        help="a .csv of name,score, or a folder for official files, named as the scores' are",
-    )
-    add(
-        "--groups",
-        metavar="section|none|FILE",
-        help="neighbours are of the same group: the section (default if names carry it), none: one "
-        "group, or the group that a CSV of name,group gives",
-    )
-    add(
-        "--pool",
-        default="all",
-        metavar="all|source|FILE",
-        help="which clips may be neighbours: all (default), those of the source domain, or those "
-        "with 1 in a CSV of name,0|1",
-    )
-    add(
-        "--unit",
-        default="segment",
-        choices=("segment", "clip"),
-        help="segment: smooth, then average over each clip (default); clip: average, then smooth",
-    )
-    add(
-        "--metric",
-        default="euclidean",
-        choices=("euclidean", "cosine"),
-        help="distance between features (default: euclidean)",
-    )
-    add(
-        "--select-sections",
-        type=_numbers,
-        metavar="0,1,...",
-        help="with --k auto: sections to choose K on (default: all that are labelled)",
-    )
-    add(
-        "--domains",
-        default="pooled",
-        choices=("pooled", "apart"),
-        help="with --k auto: one AUC for each section (default), or for each section and domain",
-    )
-    options = parser.parse_args(arguments)
-    check_score_options(options)
-    options.official = options.out.suffix.lower() != ".csv"
-    options.ks = None if options.k == "auto" else _ks(options.k)
-    if options.select_sections is not None and options.ks is not None:
-        raise UsageError("--select-sections is for --k auto")
-    if options.scores.is_dir() and not options.official:
-        raise UsageError(f"--out: {options.out}, expected a folder, as --scores is one")
-    if options.out.resolve() == options.scores.resolve():
-        raise UsageError(f"--out: {options.out} is what --scores reads, expected another place")
-    return options
-
-
-def _numbers(text: str) -> list[int]:
-    return [int(number) for number in text.split(",")]
-
-
-def _ks(text: str) -> list[int]:
-    """Returns the Ks in the order given, each once."""
-    ks = [part.strip() for part in text.split(",")]
-    if not all(k.isascii() and k.isdigit() and int(k) for k in ks):
-        raise UsageError(f"--k: {text!r}, expected whole numbers of at least 1, or auto")
-    return list(dict.fromkeys(map(int, ks)))
-
-
-def _smooth_machine(
-    scores: Any, features: Any, options: Namespace, machine: str, values: Mapping[str, Any]
+def _smooth_adaptively(
+    scores: Any,
+    features: Any,
+    options: Namespace,
+    machine: str,
+    values: Mapping[str, Any],
+    known: Any,
 ) -> Any:
-    """Smooths one machine type's scores, and prints how."""
+    """Smooths one machine type's clips by known normals, and prints each group's choice."""
     import numpy as np
     from tqdm import tqdm
 
+    from jax_dns.score_files.adaptive_scores import smooth_scores_adaptively, with_known_normals
+    from jax_dns.score_files.join import join
+    from jax_dns.score_files.select_k import before_and_after
+    from jax_dns.smoothing.adaptive import GATE
+
+    if known is None:
+        raise InputError(f"{options.known_normals}: no scores (expected known normal clips)")
+    rows, match = join(with_known_normals(scores, known), features, unit="clip")
+    if match:
+        tqdm.write(f"{machine}: features of {match}")
+    groups, _ = _groups_and_pool(rows, options, values, machine)
+    result, choices = smooth_scores_adaptively(
+        rows,
+        np.isin(rows.clip, known.clip),
+        groups=groups,
+        gate=GATE if options.gate is None else options.gate,
+        metric=options.metric,
+    )
+    noun = "section" if options.groups in (None, "section") else "group"
+    for group, choice in choices.items():
+        name = f"{machine} {noun} {group:02d}" if len(choices) > 1 else machine
+        tqdm.write(f"{name}: {choice.description}")
+    if table := before_and_after(result.clips, result.before, result.after):
+        tqdm.write(f"{table}\n")
+    return result
+
+
+def _smooth_machine(
+    scores: Any,
+    features: Any,
+    options: Namespace,
+    machine: str,
+    values: Mapping[str, Any],
+    known: Any,
+) -> Any:
+    """Smooths one machine type's scores, and prints how."""
+    if options.k == "adaptive":
+        return _smooth_adaptively(scores, features, options, machine, values, known)
+    import numpy as np
+    from tqdm import tqdm
+
+    from jax_dns.score_files.adaptive_scores import smooth_scores_by_dose
     from jax_dns.score_files.join import join
     from jax_dns.score_files.select_k import before_and_after, k_table
     from jax_dns.score_files.smooth_scores import smooth_scores
@@ -196,18 +152,17 @@ def _smooth_machine(
         tqdm.write(f"{machine}: features of {match}")
     groups, pool = _groups_and_pool(rows, options, values, machine)
     pooled = options.domains == "pooled"
-    result = smooth_scores(
-        rows,
-        options.ks,
-        groups=groups,
-        pool=pool,
-        metric=options.metric,
-        sections=options.select_sections,
-        pooled=pooled,
-    )
+    common = dict(groups=groups, pool=pool, metric=options.metric)
+    if options.dose is not None:
+        result = smooth_scores_by_dose(rows, options.ks, options.dose, **common)
+    else:
+        result = smooth_scores(
+            rows, options.ks, sections=options.select_sections, pooled=pooled, **common
+        )
     n_clips, n_groups = len(result.clips.name), len(np.unique(groups))
     segments = "" if len(rows.clip) == n_clips else f" of {len(rows.clip)} segments"
     how = f", {result.selected.how}" if result.selected else ""
+    how += f", dose {options.dose:g}" if options.dose is not None else ""
     tqdm.write(
         f"{machine}: {n_clips} clips{segments}, {n_groups} group{'s' * (n_groups > 1)}, "
         f"{int(pool.sum())} of {len(pool)} rows in the pool, "

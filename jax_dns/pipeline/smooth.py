@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from jax_dns.components import build, component_key
+from jax_dns.components import build, code_digest, component_key
 from jax_dns.errors import InputError
 from jax_dns.evaluation.results import MethodResult
 from jax_dns.fingerprints import fingerprint, is_done, write_stamp
@@ -21,6 +21,7 @@ from jax_dns.pipeline.method_results import (
 )
 from jax_dns.pipeline.train import describe
 from jax_dns.segments_file import Clips, Segments, clip_mean, clips_of, read_segments
+from jax_dns.smoothing.adaptive import METHOD, smooth_adaptively, smooth_groups_adaptively
 from jax_dns.types import Facts, Setting, SmoothingRule
 
 STAMP = "smoothed"
@@ -40,6 +41,7 @@ def smooth(config: ConfigDict, name: str, folder: Path) -> None:
     key = fingerprint(
         component_key(config, "smoothing"),
         readings,
+        [code_digest(smooth_adaptively), c.adaptive_gate] if c.adaptive else [],
         list(d.dev_sections),
         list(d.eval_sections),
         method,
@@ -58,6 +60,8 @@ def smooth(config: ConfigDict, name: str, folder: Path) -> None:
                 f"{name}: {rule.parameter} up to {max(usable, default=0)} of {max(rule.settings)} "
                 f"fits every section's pool, {data}"
             )
+    if c.adaptive:
+        results += adaptive_results(config, name, segments)
     path = folder / f"{STAMP}.npz"
     write_method_results(path, results, test)
     write_stamp(folder, STAMP, key, files=[path], segments=current)
@@ -81,6 +85,39 @@ def smoothing_results(config: ConfigDict, test: Segments) -> list[MethodResult]:
                 MethodResult(rule.name, rule.parameter, setting, data, scores, oracle=True)
             )
     return results
+
+
+def adaptive_results(config: ConfigDict, name: str, segments: Segments) -> list[MethodResult]:
+    """Smooths each section's clips by the amount that its known normals choose, and prints it.
+
+    The known normals are the training clips that were held out, split "valid", and nothing else.
+    Items are clips, whose segments' scores and features are averaged: the rule's standard error
+    takes items as independent, which overlapping segments of a recording are not.
+
+    Args:
+      config: of the run.
+      name: the machine type.
+      segments: of one machine type, held-out and test.
+
+    Returns:
+      One result with nothing to choose; none where no training clips are held out.
+    """
+    known = segments.where((segments.split == "valid") & np.isfinite(segments.score))
+    if not len(known.clip):
+        tqdm.write(f"{name}: no {METHOD} row, no training clips are held out (split valid)")
+        return []
+    items = []
+    for part in (segments.where(segments.split == "test"), known):
+        clips = clips_of(part)
+        features = clip_mean(clips, part.feature).astype(np.float32)
+        items += [clip_mean(clips, part.score), features, clips.section]
+    c = config.smoothing
+    scores, choices = smooth_groups_adaptively(
+        *items, gate=float(c.adaptive_gate), metric=c.get("metric", "euclidean")
+    )
+    for section, choice in choices.items():
+        tqdm.write(f"{name} section {section:02d}, {METHOD}: {choice.description}")
+    return [MethodResult(METHOD, "", 0, "", scores)]
 
 
 def smoothing_rule(config: ConfigDict) -> SmoothingRule:

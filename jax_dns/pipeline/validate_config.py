@@ -69,6 +69,7 @@ def check(config: ConfigDict) -> None:
         expect(name, field(name) in allowed, " or ".join(allowed))
     for name in POSITIVE:
         expect(name, field(name) > 0, "more than 0")
+    expect("smoothing.adaptive_gate", field("smoothing.adaptive_gate") >= 1, "1 or more")
     for name in FRACTIONS:
         expect(name, 0 < field(name) <= 1, "more than 0 and at most 1")
     expect("seeds", _whole_numbers(config.seeds, 0), "whole numbers, 0 or more")

@@ -101,9 +101,10 @@ def before_and_after(
     Args:
       clips: [c] clips of one machine type.
       before: [c] their scores.
-      after: K -> [c] smoothed scores.
+      after: K -> [c] smoothed scores; 0 for a K of each group's own.
     """
-    columns = {"before": before} | {f"K = {k}": scores for k, scores in after.items()}
+    names = {k: f"K = {k}" if k else "adaptive" for k in after}
+    columns = {"before": before} | {names[k]: scores for k, scores in after.items()}
     metrics = [section_metrics(clips, scores) for scores in columns.values()]
     rows = []
     for pooled, reading in READINGS.items():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jax_dns import cli
+from jax_dns.smoothing.adaptive import smooth_adaptively, smooth_dose
 
 FAN, PUMP = ("fan", (0, 1)), ("pump", (0,))
 
@@ -213,7 +214,7 @@ def test_auto_takes_the_best_k_and_says_what_it_has_seen(data, tmp_path, capsys)
     ("options", "code", "message"),
     [
         (["--k", "17"], 1, "pump: --k: 17, expected at most 16: section_00_source_test_normal"),
-        (["--k", "0"], 2, "--k: '0', expected whole numbers of at least 1, or auto"),
+        (["--k", "0"], 2, "--k: '0', expected whole numbers of at least 1, auto"),
         (["--k", "2,,4"], 2, "--k: '2,,4'"),
         (["--k", "four"], 2, "--k: 'four'"),
         (["--k", "2", "--metric", "manhattan"], 2, "invalid choice: 'manhattan'"),
@@ -347,3 +348,66 @@ def test_a_table_of_several_machine_types_needs_a_folder(tmp_path, capsys):
     arguments = ["--scores", tmp_path / "s.csv", "--features", tmp_path / "f.npz", "--k", 1]
     code, _, err = call(capsys, *arguments, "--out", tmp_path / "out.csv")
     assert code == 1 and "expected a folder: there are fan, pump" in err[0]
+
+
+def many(tmp_path, rng, n=120, known=60):
+    """Scores of two sections with anomalies in a cluster, and known normals apart."""
+    rows = {"scores.csv": [], "known.csv": []}
+    names, features = [], []
+    for section in (0, 1):
+        for i in range(n + known):
+            anomaly = i < n and i % 3 == 0 and section == 0
+            label = "anomaly" if i < n and i % 3 == 0 else "normal"
+            split = "test" if i < n else "train"
+            names.append(f"section_{section:02d}_source_{split}_{label}_{i:04d}_x.wav")
+            features.append(rng.normal(size=4) + [6 * anomaly, 0, 0, 0])
+            file = "scores.csv" if i < n else "known.csv"
+            rows[file].append((names[-1], float(rng.normal() + anomaly)))
+    for file, lines in rows.items():
+        put(tmp_path / file, lines)
+    np.savez(tmp_path / "f.npz", name=names, feature=np.float32(features))
+    return rows, dict(zip(names, np.float32(features)))
+
+
+def test_known_normals_choose_the_amount_for_each_section(tmp_path, rng, capsys):
+    rows, features = many(tmp_path, rng)
+    arguments = ["--scores", tmp_path / "scores.csv", "--features", tmp_path / "f.npz"]
+    arguments += ["--k", "adaptive", "--known-normals", tmp_path / "known.csv"]
+    code, out, err = call(capsys, *arguments, "--out", tmp_path / "out.csv")
+    assert code == 0, err
+    written = {name: float(score) for name, score in rows_of(tmp_path / "out.csv")[1:]}
+    assert list(written) == [name for name, _ in rows["scores.csv"]]
+    for section in (0, 1):
+        u, r = (
+            [(n, s) for n, s in rows[file] if n.startswith(f"section_{section:02d}")]
+            for file in ("scores.csv", "known.csv")
+        )
+        arrays = []
+        for part in (u, r):
+            arrays.append(np.asarray([score for _, score in part]))
+            arrays.append(np.stack([features[name] for name, _ in part]))
+        choice = smooth_adaptively(*arrays)
+        assert (choice.k > 1) == (section == 0)
+        assert f"scores section {section:02d}: {choice.description}" in out + "\n".join(err)
+        np.testing.assert_allclose([written[n] for n, _ in u], choice.scores, atol=1e-6)
+    strict = [*arguments, "--gate", 99, "--out", tmp_path / "strict.csv"]
+    code, out, err = call(capsys, *strict)
+    assert code == 0 and (out + "".join(err)).count("kept a_G: no candidate separates") == 2
+
+
+def test_a_clip_is_scored_or_known(tmp_path, rng, capsys):
+    many(tmp_path, rng)
+    arguments = ["--scores", tmp_path / "scores.csv", "--features", tmp_path / "f.npz"]
+    arguments += ["--k", "adaptive", "--known-normals", tmp_path / "scores.csv"]
+    code, _, err = call(capsys, *arguments, "--out", tmp_path / "out.csv")
+    assert code == 1 and "of --scores too (expected normal clips apart" in err[0]
+
+
+def test_a_dose_of_the_neighbours_mean(data, tmp_path, capsys):
+    arguments = [*single(data, tmp_path), "--features", tmp_path / "pump.npz", "--k", 4]
+    code, out, _ = call(capsys, *arguments, "--dose", 0.25, "--out", tmp_path / "out.csv")
+    assert code == 0 and out.count("presupposes that anomalies have anomalies near them") == 1
+    score, feature = (np.stack(column) for column in zip(*data["pump"].values()))
+    expected = smooth_dose(score, feature, 4, weight=0.75)
+    written = [float(score) for _, score in rows_of(tmp_path / "out.csv")[1:]]
+    np.testing.assert_allclose(written, expected, atol=1e-6)

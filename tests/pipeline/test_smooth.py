@@ -7,12 +7,14 @@ from jax_dns import config
 from jax_dns import smooth as smooth_scores
 from jax_dns.errors import InputError
 from jax_dns.pipeline.smooth import (
+    adaptive_results,
     largest_setting,
     smoothed_segments,
     smoothing_groups,
     smoothing_results,
 )
 from jax_dns.segments_file import Segments
+from jax_dns.smoothing.adaptive import METHOD, smooth_adaptively
 from jax_dns.smoothing.cross_clip import smooth_other_clips
 from jax_dns.smoothing.rules import largest_k
 
@@ -134,3 +136,56 @@ def test_largest_k():
     groups = np.asarray([0, 0, 0, 1, 1])
     assert largest_k(groups, np.ones(5, bool)) == 2
     assert largest_k(groups, np.asarray([True, True, True, True, False])) == 1
+
+
+def held_out_segments(rng, clips=200, per_clip=2):
+    """Two sections; a fifth of the clips trained on, a fifth held out, anomalies in a cluster."""
+    n = clips * per_clip
+    number = np.arange(clips)
+    split = np.where(number % 5 == 0, "train", np.where(number % 5 == 1, "valid", "test"))
+    anomaly = (split == "test") & (rng.random(clips) < 0.4)
+    return Segments(
+        np.repeat([f"{i:03d}.wav" for i in number], per_clip),
+        np.tile(np.arange(per_clip), clips).astype(np.int32),
+        np.repeat(number // 100, per_clip).astype(np.int32),
+        np.full(n, "source"),
+        np.repeat(split, per_clip),
+        np.repeat(anomaly, per_clip).astype(np.int8),
+        (rng.normal(size=n) + np.repeat(anomaly, per_clip)).astype(np.float32),
+        (rng.normal(size=(n, 4)) + 6 * np.repeat(anomaly, per_clip)[:, None]).astype(np.float32),
+    )
+
+
+def test_the_held_out_clips_choose_the_amount_of_smoothing(rng, capsys):
+    every = held_out_segments(rng)
+    result = adaptive_results(settings(), "fan", every)[0]
+    printed = capsys.readouterr().out
+    assert (result.method, result.parameter, result.data) == (METHOD, "", "")
+
+    def clips_in(part, section):
+        rows = (every.split == part) & (every.section == section)
+        score, feature = every.score[rows], every.feature[rows]
+        return score.reshape(-1, 2).mean(1, dtype=np.float64), feature.reshape(-1, 2, 4).mean(1)
+
+    expected = [smooth_adaptively(*clips_in("test", s), *clips_in("valid", s)) for s in (0, 1)]
+    np.testing.assert_allclose(
+        result.scores, np.concatenate([c.scores for c in expected]), atol=1e-5
+    )
+    assert any(choice.k > 1 for choice in expected)
+    for section, choice in enumerate(expected):
+        assert f"fan section {section:02d}, {METHOD}: {choice.description}" in printed
+    # The clips that were trained on have no part in it.
+    changed = every._replace(score=np.where(every.split == "train", 99, every.score))
+    again = adaptive_results(settings(), "fan", changed)[0]
+    np.testing.assert_array_equal(again.scores, result.scores)
+    strict = adaptive_results(settings(adaptive_gate=1e3), "fan", every)[0].scores
+    a_g = np.concatenate([clips_in("test", s)[0] for s in (0, 1)])
+    for rows in (slice(0, 60), slice(60, 120)):  # a_G kept
+        np.testing.assert_array_equal(np.argsort(strict[rows]), np.argsort(a_g[rows]))
+
+
+def test_without_held_out_clips_there_is_no_adaptive_row(rng, capsys):
+    every = held_out_segments(rng)
+    every = every.where(every.split != "valid")
+    assert adaptive_results(settings(), "fan", every) == []
+    assert f"fan: no {METHOD} row" in capsys.readouterr().out

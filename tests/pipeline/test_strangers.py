@@ -110,6 +110,7 @@ def test_all_four_in_one_run_by_import_path(import_path, small_config, tmp_path)
     c = quick(small_config)
     for kind, (_, _, fields) in STRANGERS.items():
         c[kind] = MAKERS[kind](import_path(kind), **fields)
+    c.smoothing.adaptive = False
     run(c, tmp_path / "w")
     assert methods(tmp_path / "w") == {"LPC", "log-mel", "Half dose"}
     text = (tmp_path / "w/results.txt").read_text()

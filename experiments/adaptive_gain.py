@@ -1,0 +1,162 @@
+"""What the rule with known normals captures of the gain that labels would give, and what it harms.
+
+    python experiments/adaptive_gain.py --data DIR [--workdir RUN ...] [--source NAME] [--draws 3]
+
+Cells and rules are those of prevalence.py, with all of a cell's anomalies. A rule's share is the
+sum of its AUC gains over the sum of the oracle's, the best K of each draw by its labels.
+Intervals: 95 %, 2,000 resamples of clusters (the sections, which systems share). Variants under the
+same gate, with the constants of jax_dns/smoothing/adaptive.py:
+
+    gated fusion       candidates are mixtures of a_G's and a discriminative score's ranks
+    gated both         the candidates of the adaptive rule and those
+    permutation gate   Delta / s above that of each of 39 permutations of the scores
+    source's choice    target cells take the (K, w) that the source domain's known normals chose
+    source's normals   target cells take the source domain's known normals, with the guard
+
+The null test permutes a cell's scores, or its features, over all its items. Prints Markdown tables.
+"""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from command_line import parser_of, run
+from paper.amounts import ADAPTIVE, BASE, FUSION, HALF, KS, STRICT, amounts, fixed
+from paper.cells import Cell, CellDraw, draw, load_cells
+from paper.variants import GATED_BOTH, GATED_FUSION, PERMUTATION, gated_variants, transferred
+from tqdm import tqdm
+
+from jax_dns.evaluation.metrics import bulk_auc
+from jax_dns.evaluation.tables import Table, to_markdown
+from jax_dns.smoothing.adaptive import GATE, MIN_MIX, STRICT_GATE, smooth_adaptively
+
+ORACLE = "oracle K"
+RULES = (fixed(16), fixed(64), HALF, ADAPTIVE, STRICT, FUSION)
+VARIANTS = (GATED_FUSION, GATED_BOTH, PERMUTATION)
+TRANSFERS = ("source's choice", "source's normals")
+RESAMPLES = 2000
+HARM = 0.01
+
+
+class Gains(NamedTuple):
+    """AUC against a_G's of every rule in one draw of a cell; fractions of 1."""
+
+    cell: int
+    gain: Mapping[str, float]
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = parser_of(__doc__)
+    add = parser.add_argument
+    add("--data", type=Path, required=True, help="folder of public scores and features")
+    add("--workdir", type=Path, action="append", default=[], help="of a finished run")
+    add("--source", action="append", default=[], help="only this source; may be repeated")
+    add("--draws", type=int, default=3, help="of each cell (default: 3)")
+    add("--no-variants", action="store_true", help="leave out the variants, which take longest")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Rates, prints."""
+    options = parse(arguments)
+    cells = load_cells(options.data, options.workdir)
+    cells = [cell for cell in cells if not options.source or cell.source in options.source]
+    gains = rate_cells(cells, options.draws, variants=not options.no_variants)
+    rules = [*RULES, ORACLE, *([] if options.no_variants else [*VARIANTS, *TRANSFERS])]
+    print(to_markdown(gain_table(cells, gains, rules)), "\n")
+    print(to_markdown(null_table(cells, options.draws)))
+
+
+def rate_cells(cells: Sequence[Cell], draws: int, *, variants: bool) -> list[Gains]:
+    """Rates every rule on every draw of every cell."""
+    gains = []
+    for number, cell in enumerate(tqdm(cells, unit="cell", mininterval=5)):
+        for seed in range(draws):
+            rows = draw(cell, None, np.random.default_rng([number, seed]))
+            if rows is None:
+                break
+            scores, _ = amounts(cell, rows)
+            if variants:
+                scores |= gated_variants(cell, rows, permute=seed == 0)
+                scores |= transferred(cells, number, rows, seed)
+            label = cell.anomaly[rows.unlabelled].astype(int)
+            auc = dict(zip(scores, bulk_auc(label, np.stack(list(scores.values())))[0]))
+            auc[ORACLE] = max(auc[fixed(k)] for k in KS if fixed(k) in auc)
+            gains.append(Gains(number, {rule: auc[rule] - auc[BASE] for rule in auc}))
+    return gains
+
+
+def gain_table(cells: Sequence[Cell], gains: Sequence[Gains], rules: Sequence[str]) -> Table:
+    """Returns a row for each source and rule: mean gain, share of the oracle's, harm, worst."""
+    rows = []
+    for source in dict.fromkeys(cell.source for cell in cells):
+        of_source = [g for g in gains if cells[g.cell].source == source]
+        clusters = {}
+        for g in of_source:
+            clusters.setdefault(cells[g.cell].cluster, []).append(g)
+        for rule in rules:
+            if not any(rule in g.gain for g in of_source):
+                continue
+            sums = np.asarray([_sums(some, rule) for some in clusters.values()])
+            picks = np.random.default_rng(0).integers(len(sums), size=(RESAMPLES, len(sums)))
+            total, resampled = _figures(sums.sum(0)), _figures(sums[picks].sum(1))
+            low, high = np.nanpercentile(resampled, [2.5, 97.5], axis=1)
+            texts = [f"{v:.1f} ({lo:.1f} to {hi:.1f})" for v, lo, hi in zip(total, low, high)]
+            worst = 100 * min(g.gain[rule] for g in of_source if rule in g.gain)
+            rows.append([source, rule, *texts, f"{worst:.1f}", str(int(sums[:, 3].sum()))])
+    head = ["source", "rule", "gain [points]", "share of the oracle's [%]", "harmed [%]"]
+    return Table([*head, "worst [points]", "draws"], rows, "Change of AUC against a_G; 95 %")
+
+
+def _sums(gains: Sequence[Gains], rule: str) -> tuple[float, float, int, int]:
+    some = [g.gain for g in gains if rule in g.gain]
+    gain, oracle = sum(g[rule] for g in some), sum(g[ORACLE] for g in some)
+    return gain, oracle, sum(g[rule] < -HARM for g in some), len(some)
+
+
+def _figures(sums: np.ndarray) -> np.ndarray:
+    """Returns mean gain in points, share of the oracle's in %, share harmed in %."""
+    gain, oracle, harmed, count = np.moveaxis(np.asarray(sums, float), -1, 0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return 100 * np.stack([gain / count, gain / oracle, harmed / count])
+
+
+def null_table(cells: Sequence[Cell], draws: int) -> Table:
+    """Returns how often a_G is kept where scores or features are permuted over a cell's items."""
+    rows = []
+    for source in dict.fromkeys(cell.source for cell in cells):
+        for name in ("score", "feature"):
+            ratios, refused = [], 0
+            for number, cell in enumerate(cells):
+                if cell.source != source:
+                    continue
+                for seed in range(draws):
+                    rng = np.random.default_rng([number, seed])
+                    one = draw(cell, None, rng)
+                    if one is None:
+                        break
+                    choice = _null_choice(cell, one, name, rng)
+                    refused += not choice.mix >= MIN_MIX
+                    ratios.append(choice.ratio if choice.mix >= MIN_MIX else -np.inf)
+            values = np.asarray(ratios)
+            kept = [f"{100 * (values < gate).mean():.1f}" for gate in (GATE, STRICT_GATE)]
+            rows.append([source, f"{name}s", *kept, f"{100 * refused / len(values):.1f}"])
+    head = ["source", "permuted", "kept at gate 2.5 [%]", "at 3", "of these by the guard"]
+    return Table(head, rows, "Null test: a_G is to be kept")
+
+
+def _null_choice(cell: Cell, rows: CellDraw, name: str, rng: np.random.Generator):
+    u, r = rows
+    both = np.concatenate([u, r])
+    mixed = rng.permutation(both)
+    place = {"score": both, "feature": both, name: mixed}
+    score, feature = cell.score[place["score"]], cell.feature[place["feature"]]
+    m = len(u)
+    return smooth_adaptively(score[:m], feature[:m], score[m:], feature[m:])
+
+
+if __name__ == "__main__":
+    run(main)
