@@ -26,6 +26,11 @@ from jax_dns.files import bytes_digest, file_digest
 from jax_dns.fingerprints import fingerprint
 from jax_dns.generative.autoencoder import autoencoder
 from jax_dns.inlier.gmm import gmm
+from jax_dns.inlier.kmeans import kmeans
+from jax_dns.inlier.knn import knn
+from jax_dns.inlier.local_density import local_density
+from jax_dns.inlier.lof import lof
+from jax_dns.inlier.mahalanobis import mahalanobis
 from jax_dns.smoothing.rules import uniform
 from jax_dns.types import (
     Component,
@@ -39,7 +44,14 @@ from jax_dns.types import (
 
 GENERATIVE: dict[str, Factory] = {"autoencoder": autoencoder}
 DISCRIMINATIVE: dict[str, Factory] = {"serial_oe": serial_oe}
-INLIER: dict[str, Factory] = {"gmm": gmm}
+INLIER: dict[str, Factory] = {
+    "gmm": gmm,
+    "knn": knn,
+    "mahalanobis": mahalanobis,
+    "lof": lof,
+    "kmeans": kmeans,
+    "local_density": local_density,
+}
 SMOOTHING: dict[str, Factory] = {"uniform": uniform}
 LAYOUTS = layouts.LAYOUTS
 COMPONENTS: dict[str, dict[str, Factory]] = {
