@@ -25,6 +25,11 @@ from jax_dns.errors import InputError
 from jax_dns.files import bytes_digest, file_digest
 from jax_dns.fingerprints import fingerprint
 from jax_dns.generative.autoencoder import autoencoder
+from jax_dns.generative.flow import flow
+from jax_dns.generative.frame_gmm import frame_gmm
+from jax_dns.generative.frame_pca import frame_pca
+from jax_dns.generative.idnn import idnn
+from jax_dns.generative.twfr_gmm import twfr_gmm
 from jax_dns.inlier.gmm import gmm
 from jax_dns.inlier.kmeans import kmeans
 from jax_dns.inlier.knn import knn
@@ -42,7 +47,14 @@ from jax_dns.types import (
     SmoothingRule,
 )
 
-GENERATIVE: dict[str, Factory] = {"autoencoder": autoencoder}
+GENERATIVE: dict[str, Factory] = {
+    "autoencoder": autoencoder,
+    "idnn": idnn,
+    "flow": flow,
+    "twfr_gmm": twfr_gmm,
+    "frame_gmm": frame_gmm,
+    "frame_pca": frame_pca,
+}
 DISCRIMINATIVE: dict[str, Factory] = {"serial_oe": serial_oe}
 INLIER: dict[str, Factory] = {
     "gmm": gmm,

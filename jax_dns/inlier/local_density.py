@@ -63,4 +63,4 @@ def local_density(
     def score(bank: Bank, features: Float[np.ndarray, "m d"]) -> Float[np.ndarray, " m"]:
         return (cosine_distances(features, bank.features) / 2 / bank.spacing).min(1)
 
-    return InlierModel("density K", tuple(ks), fit, score)
+    return InlierModel("LDN", tuple(ks), fit, score)
