@@ -36,7 +36,12 @@ from jax_dns.inlier.knn import knn
 from jax_dns.inlier.local_density import local_density
 from jax_dns.inlier.lof import lof
 from jax_dns.inlier.mahalanobis import mahalanobis
+from jax_dns.smoothing.attention import attention
+from jax_dns.smoothing.diffusion import diffusion
+from jax_dns.smoothing.grid_mean import grid_mean
+from jax_dns.smoothing.mutual import mutual
 from jax_dns.smoothing.rules import uniform
+from jax_dns.smoothing.weighted import weighted
 from jax_dns.types import (
     Component,
     Factory,
@@ -64,7 +69,14 @@ INLIER: dict[str, Factory] = {
     "kmeans": kmeans,
     "local_density": local_density,
 }
-SMOOTHING: dict[str, Factory] = {"uniform": uniform}
+SMOOTHING: dict[str, Factory] = {
+    "uniform": uniform,
+    "weighted": weighted,
+    "mutual": mutual,
+    "grid_mean": grid_mean,
+    "attention": attention,
+    "diffusion": diffusion,
+}
 LAYOUTS = layouts.LAYOUTS
 COMPONENTS: dict[str, dict[str, Factory]] = {
     "generative": GENERATIVE,

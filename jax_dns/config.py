@@ -168,6 +168,7 @@ def smoothing(name: str = "uniform", **fields: Any) -> ConfigDict:
     c.groups = "section"  # or "machine": neighbours from all sections
     c.history = "split"  # with groups=machine: development and evaluation apart; or "all"
     c.outside_pool = "smooth"  # or "keep": items outside the pool keep a_G
+    c.transform = "none"  # of a_G before: "rank" or "gaussian" (its quantiles) in the group, "log"
     if name == "uniform":
         c.ks = tuple(2**i for i in range(12))  # 1 ... 2,048, as far as every section's pool allows
         c.metric = "euclidean"  # or "cosine"
