@@ -20,6 +20,9 @@ from ml_collections import ConfigDict
 
 from jax_dns.config import COMMON_FIELDS, DEFAULTS, new_name
 from jax_dns.data import layouts
+from jax_dns.discriminative.angular import angular
+from jax_dns.discriminative.outlier_exposure import outlier_exposure
+from jax_dns.discriminative.precomputed import precomputed
 from jax_dns.discriminative.serial_oe import serial_oe
 from jax_dns.errors import InputError
 from jax_dns.files import bytes_digest, file_digest
@@ -50,6 +53,7 @@ from jax_dns.types import (
     GradientModel,
     InlierModel,
     SmoothingRule,
+    StoredFeatures,
 )
 
 GENERATIVE: dict[str, Factory] = {
@@ -60,7 +64,12 @@ GENERATIVE: dict[str, Factory] = {
     "frame_gmm": frame_gmm,
     "frame_pca": frame_pca,
 }
-DISCRIMINATIVE: dict[str, Factory] = {"serial_oe": serial_oe}
+DISCRIMINATIVE: dict[str, Factory] = {
+    "serial_oe": serial_oe,
+    "outlier_exposure": outlier_exposure,
+    "angular": angular,
+    "precomputed": precomputed,
+}
 INLIER: dict[str, Factory] = {
     "gmm": gmm,
     "knn": knn,
@@ -86,7 +95,7 @@ COMPONENTS: dict[str, dict[str, Factory]] = {
 }
 EXPECTED = {
     "generative": (GradientModel, FittedModel),
-    "discriminative": (GradientModel, FittedModel),
+    "discriminative": (GradientModel, FittedModel, StoredFeatures),
     "inlier": (InlierModel,),
     "smoothing": (SmoothingRule,),
 }
