@@ -20,13 +20,31 @@ from ml_collections import ConfigDict
 
 from jax_dns.config import COMMON_FIELDS, DEFAULTS, new_name
 from jax_dns.data import layouts
+from jax_dns.discriminative.angular import angular
+from jax_dns.discriminative.outlier_exposure import outlier_exposure
+from jax_dns.discriminative.precomputed import precomputed
 from jax_dns.discriminative.serial_oe import serial_oe
 from jax_dns.errors import InputError
 from jax_dns.files import bytes_digest, file_digest
 from jax_dns.fingerprints import fingerprint
 from jax_dns.generative.autoencoder import autoencoder
+from jax_dns.generative.flow import flow
+from jax_dns.generative.frame_gmm import frame_gmm
+from jax_dns.generative.frame_pca import frame_pca
+from jax_dns.generative.idnn import idnn
+from jax_dns.generative.twfr_gmm import twfr_gmm
 from jax_dns.inlier.gmm import gmm
+from jax_dns.inlier.kmeans import kmeans
+from jax_dns.inlier.knn import knn
+from jax_dns.inlier.local_density import local_density
+from jax_dns.inlier.lof import lof
+from jax_dns.inlier.mahalanobis import mahalanobis
+from jax_dns.smoothing.attention import attention
+from jax_dns.smoothing.diffusion import diffusion
+from jax_dns.smoothing.grid_mean import grid_mean
+from jax_dns.smoothing.mutual import mutual
 from jax_dns.smoothing.rules import uniform
+from jax_dns.smoothing.weighted import weighted
 from jax_dns.types import (
     Component,
     Factory,
@@ -35,12 +53,39 @@ from jax_dns.types import (
     GradientModel,
     InlierModel,
     SmoothingRule,
+    StoredFeatures,
 )
 
-GENERATIVE: dict[str, Factory] = {"autoencoder": autoencoder}
-DISCRIMINATIVE: dict[str, Factory] = {"serial_oe": serial_oe}
-INLIER: dict[str, Factory] = {"gmm": gmm}
-SMOOTHING: dict[str, Factory] = {"uniform": uniform}
+GENERATIVE: dict[str, Factory] = {
+    "autoencoder": autoencoder,
+    "idnn": idnn,
+    "flow": flow,
+    "twfr_gmm": twfr_gmm,
+    "frame_gmm": frame_gmm,
+    "frame_pca": frame_pca,
+}
+DISCRIMINATIVE: dict[str, Factory] = {
+    "serial_oe": serial_oe,
+    "outlier_exposure": outlier_exposure,
+    "angular": angular,
+    "precomputed": precomputed,
+}
+INLIER: dict[str, Factory] = {
+    "gmm": gmm,
+    "knn": knn,
+    "mahalanobis": mahalanobis,
+    "lof": lof,
+    "kmeans": kmeans,
+    "local_density": local_density,
+}
+SMOOTHING: dict[str, Factory] = {
+    "uniform": uniform,
+    "weighted": weighted,
+    "mutual": mutual,
+    "grid_mean": grid_mean,
+    "attention": attention,
+    "diffusion": diffusion,
+}
 LAYOUTS = layouts.LAYOUTS
 COMPONENTS: dict[str, dict[str, Factory]] = {
     "generative": GENERATIVE,
@@ -50,7 +95,7 @@ COMPONENTS: dict[str, dict[str, Factory]] = {
 }
 EXPECTED = {
     "generative": (GradientModel, FittedModel),
-    "discriminative": (GradientModel, FittedModel),
+    "discriminative": (GradientModel, FittedModel, StoredFeatures),
     "inlier": (InlierModel,),
     "smoothing": (SmoothingRule,),
 }

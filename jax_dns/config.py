@@ -170,6 +170,7 @@ def smoothing(name: str = "uniform", **fields: Any) -> ConfigDict:
     c.outside_pool = "smooth"  # or "keep": items outside the pool keep a_G
     c.adaptive = True  # also a row whose K the held-out training clips choose, without labels
     c.adaptive_gate = 2.5  # Delta / s that a K must reach there, or a_G is kept; 3 is stricter
+    c.transform = "none"  # of a_G before: "rank" or "gaussian" (its quantiles) in the group, "log"
     if name == "uniform":
         c.ks = tuple(2**i for i in range(12))  # 1 ... 2,048, as far as every section's pool allows
         c.metric = "euclidean"  # or "cosine"

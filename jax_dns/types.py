@@ -80,6 +80,20 @@ class FittedModel(NamedTuple):
     per_section: bool = False
 
 
+class StoredFeatures(NamedTuple):
+    """A feature space that was computed elsewhere; nothing is trained or run on the sound.
+
+    Attributes:
+      name: the method's name in tables.
+      lookup: (machine type, clip names [n], segment numbers [n]) -> features [n, d].
+      digest: machine type -> a digest of its stored features; a new one is read again.
+    """
+
+    name: str
+    lookup: Callable[[str, ArrayLike, ArrayLike], ArrayLike]
+    digest: Callable[[str], str]
+
+
 class InlierModel(NamedTuple):
     """h: a model of one section's normal features, fitted for each setting.
 
@@ -116,5 +130,5 @@ class SmoothingRule(NamedTuple):
     smooth: Callable[..., Mapping[Setting, ArrayLike]]
 
 
-Component = GradientModel | FittedModel | InlierModel | SmoothingRule
+Component = GradientModel | FittedModel | StoredFeatures | InlierModel | SmoothingRule
 Factory = Callable[..., Component]  # (facts, **fields of its config section) -> component

@@ -128,6 +128,15 @@ def negative_log_likelihood(
     Returns:
       [n] nats.
     """
+    squares = squared_distances(mixture, features)
+    return -jax.nn.logsumexp(mixture.log_weights[:, None] - 0.5 * squares, axis=0)
+
+
+@jax.jit
+def squared_distances(
+    mixture: Mixture, features: Float[ArrayLike, "n d"]
+) -> Float[ArrayLike, "c n"]:
+    """Computes the squared Mahalanobis distance of each segment to each component's mean."""
 
     def one_component(parts: tuple[Array, Array, Array]) -> Float[ArrayLike, " n"]:
         mean, rest, precision = parts
@@ -137,5 +146,4 @@ def negative_log_likelihood(
         projected = jnp.matmul(centred, precision, precision=jax.lax.Precision.HIGHEST)
         return jnp.sum(projected**2, axis=-1)
 
-    squares = jax.lax.map(one_component, tuple(jnp.asarray(x) for x in mixture[1:]))
-    return -jax.nn.logsumexp(mixture.log_weights[:, None] - 0.5 * squares, axis=0)
+    return jax.lax.map(one_component, tuple(jnp.asarray(x) for x in mixture[1:]))

@@ -14,12 +14,12 @@ from jax_dns.errors import InputError
 from jax_dns.fingerprints import fingerprint, is_done, is_whole, read_stamp, write_stamp
 from jax_dns.pipeline.index import Machine, hop_samples, segment_samples, training_clips
 from jax_dns.pipeline.score_and_embed import score_and_embed
-from jax_dns.pipeline.train import DONE, model_folder, network_settings
+from jax_dns.pipeline.train import DONE, describe, model_folder, network_settings
 from jax_dns.segments_file import Segments, read_segments, write_segments
 from jax_dns.training.fitted import MACHINE, read_fitted
 from jax_dns.training.loop import restore_trained
 from jax_dns.training.steps import create_state, jitted_apply
-from jax_dns.types import Facts, GradientModel
+from jax_dns.types import Facts, GradientModel, StoredFeatures
 
 KINDS = ("generative", "discriminative")
 STAMP = "segments"
@@ -72,7 +72,7 @@ def embed(
       InputError: a component that isn't trained, or was trained with other settings; new clips
         where the results of a training would be lost.
     """
-    stamps = {kind: _training_stamp(config, kind, trained or folder) for kind in KINDS}
+    stamps = {kind: _stamp_of(config, kind, name, trained or folder) for kind in KINDS}
     model = fingerprint(stamps, config.data.segment_seconds, config.data.segment_hop_seconds)
     digests = {clip.name: machine.store.digest[row] for row, clip in enumerate(machine.clips)}
     split = _splits(config, machine, seed)
@@ -117,6 +117,13 @@ def embed(
     write_stamp(folder, STAMP, key, files=files, model=model, clips=digests)
 
 
+def _stamp_of(config: ConfigDict, kind: str, name: str, folder: Path) -> dict[str, Any]:
+    component = describe(config, kind)
+    if isinstance(component, StoredFeatures):
+        return {"features": component.digest(name)}
+    return _training_stamp(config, kind, folder)
+
+
 def _training_stamp(config: ConfigDict, kind: str, folder: Path) -> dict[str, Any]:
     place = model_folder(config, kind, folder)
     stamp = read_stamp(place, DONE)
@@ -151,8 +158,11 @@ def _new_segments(
     title: str,
 ) -> Segments:
     """Scores and embeds some clips' segments; domain, label and split are filled in later."""
+    stored = describe(config, "discriminative")
     generative, discriminative = (
-        restore_component(config, kind, model_folder(config, kind, folder), stamps[kind])
+        Applied(stored.name, {MACHINE: lambda audio: np.zeros((len(audio), 1), np.float32)})
+        if isinstance(stored, StoredFeatures) and kind == "discriminative"
+        else restore_component(config, kind, model_folder(config, kind, folder), stamps[kind])
         for kind in KINDS
     )
     per_section = any(
@@ -174,6 +184,8 @@ def _new_segments(
             names=(generative.name, discriminative.name),
         )
         clips = np.asarray([machine.clips[row].name for row in some])
+        if isinstance(stored, StoredFeatures):
+            feature = stored.lookup(title, clips[which], number)
         blank, zero = np.full(len(which), ""), np.zeros(len(which), np.int32)
         parts.append(
             Segments(

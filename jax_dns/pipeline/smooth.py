@@ -22,6 +22,7 @@ from jax_dns.pipeline.method_results import (
 from jax_dns.pipeline.train import describe
 from jax_dns.segments_file import Clips, Segments, clip_mean, clips_of, read_segments
 from jax_dns.smoothing.adaptive import METHOD, smooth_adaptively, smooth_groups_adaptively
+from jax_dns.smoothing.transforms import transform_scores
 from jax_dns.types import Facts, Setting, SmoothingRule
 
 STAMP = "smoothed"
@@ -36,7 +37,7 @@ def smooth(config: ConfigDict, name: str, folder: Path) -> None:
       folder: of its results, with segments.npz.
     """
     c, d, current = config.smoothing, config.data, segments_digest(folder)
-    readings = [c.data, c.unit, c.groups, c.history, c.outside_pool]
+    readings = [c.data, c.unit, c.groups, c.history, c.outside_pool, c.transform]
     method = describe(config, "generative").name
     key = fingerprint(
         component_key(config, "smoothing"),
@@ -206,7 +207,7 @@ def _smoothed_units(
 ) -> Mapping[Setting, Float[np.ndarray, " n"]]:
     """Smooths segments, or clips, as `config.smoothing.unit` says; checks the rule's output."""
     c = config.smoothing
-    if only is not None and "ks" in c:
+    if only and "ks" in c:
         c = c.copy_and_resolve_references()
         c.ks = (only,)
         config = config.copy_and_resolve_references()
@@ -218,6 +219,10 @@ def _smoothed_units(
         first = np.unique(clips.row, return_index=True)[1]
         scores, features = clip_mean(clips, scores), clip_mean(clips, features)
         pool, groups, clip = pool[first], groups[first], clip[first]
+    try:
+        scores = transform_scores(scores, groups, c.transform)
+    except InputError as error:
+        raise InputError(f"smoothing.{error}") from error
     smoothed = rule.smooth(scores, features, groups=groups, pool=pool, clip=clip)
     if not isinstance(smoothed, Mapping):
         raise InputError(

@@ -35,7 +35,7 @@ from jax_dns.training.trainers import (
     uses_outliers,
 )
 from jax_dns.training.vmapped import Run, train_vmapped
-from jax_dns.types import Facts, GradientModel
+from jax_dns.types import Facts, GradientModel, StoredFeatures
 
 ALL = "all_machines"  # the folder of a model that is trained on all machine types at once
 DONE = "done"  # the stamp of a finished training
@@ -96,6 +96,8 @@ def train(
       InputError: no training clips, no outliers where the model needs them, or a component that
         can't be used.
     """
+    if isinstance(describe(config, kind), StoredFeatures):
+        return
     tasks = [
         task
         for seed, by_machine in folders.items()

@@ -17,6 +17,7 @@ from jax_dns.segments_file import Segments
 from jax_dns.smoothing.adaptive import METHOD, smooth_adaptively
 from jax_dns.smoothing.cross_clip import smooth_other_clips
 from jax_dns.smoothing.rules import largest_k
+from jax_dns.smoothing.transforms import transform_scores
 
 
 def segments(rng, clips=12, per_clip=3, d=4):
@@ -189,3 +190,26 @@ def test_without_held_out_clips_there_is_no_adaptive_row(rng, capsys):
     every = every.where(every.split != "valid")
     assert adaptive_results(settings(), "fan", every) == []
     assert f"fan: no {METHOD} row" in capsys.readouterr().out
+
+
+def test_scores_are_transformed_in_their_groups_first(rng):
+    """What is kept outside the pool is transformed too: one scale for all clips."""
+    test = segments(rng)
+    ranks = transform_scores(test.score, test.section, "rank")
+    for fields in ({}, {"outside_pool": "keep", "data": "source"}):
+        expected = proposed(test._replace(score=ranks), ks=(3,), **fields)
+        got = proposed(test, ks=(3,), transform="rank", **fields)
+        for a, b in zip(got, expected, strict=True):
+            np.testing.assert_array_equal(a.scores, b.scores)
+    with pytest.raises(InputError, match=r"smoothing\.transform: 'log', expected scores above 0"):
+        proposed(test, transform="log")
+
+
+def test_a_rule_without_a_hyperparameter(rng):
+    test = segments(rng)
+    c = config.get_config()
+    c.smoothing = config.smoothing("grid_mean", ks=(2, 4))
+    result = smoothing_results(c, test)[1]
+    assert (result.method, result.setting) == ("K-grid mean", "source")
+    got = smoothed_segments(c, test, 0, "source")
+    np.testing.assert_allclose(by_clip(got), result.scores, rtol=1e-6)
