@@ -11,6 +11,12 @@ import numpy as np
 import soundfile
 
 RATE = 16_000
+CONTAINERS = {
+    "RIFX": {"format": "WAV", "endian": "BIG"},
+    "RF64": {"format": "RF64"},
+    "W64": {"format": "W64"},
+    "AIFF": {"format": "AIFF"},
+}
 EITHER = "either"  # an error, or what Python's own wave module reads
 
 
@@ -52,8 +58,24 @@ def samples(rng: np.random.Generator) -> np.ndarray:
 def good(rng: np.random.Generator) -> Sound:
     """A recording of any depth, headers as programs write them."""
     x = samples(rng)
-    kind = rng.choice(["u8", "i16", "i24", "i32", "f32", "f64", "i16 ext", "f32 ext", "flac"])
+    depths = ["u8", "i16", "i24", "i32", "f32", "f64", "i16 ext", "f32 ext", "flac"]
+    kind = str(rng.choice([*depths, *CONTAINERS, "trailer", "no pad", "alignment"]))
     pcm = np.round(x * 32_767).astype(np.int16)
+    if kind in CONTAINERS:
+        return Sound(kind, container(kind, pcm), pcm)
+    if kind == "trailer":
+        tag = bytes(rng.choice([b"TAG" + rng.bytes(125), b"ID3\x03" + rng.bytes(40)]))
+        ends = (tag, b"\r\n", bytes(int(rng.integers(1, 5000))), b"\0" + tag)
+        return Sound(kind, wav(pcm.tobytes()) + ends[rng.integers(len(ends))], pcm)
+    if kind == "no pad":  # an odd number of bytes, and the next chunk right behind them
+        wide = np.arange(2 * int(rng.integers(1, 999)) + 1, dtype="<i4")
+        data = wide.view(np.uint8).reshape(-1, 4)[:, :3].tobytes()
+        content = wav(data, bits=24)[:-1] + b"LIST" + struct.pack("<I", 4) + b"INFO"
+        return Sound(kind, content, (wide / 2.0**23).astype(np.float32))
+    if kind == "alignment":
+        content = bytearray(wav(pcm.tobytes()))
+        content[32:34] = rng.bytes(2)
+        return Sound(kind, bytes(content), pcm)
     if kind == "u8":
         data = np.round(x * 127 + 128).astype(np.uint8)
         expected = (data.astype(np.int32) - 128 << 8).astype(np.int16)
@@ -104,9 +126,24 @@ def odd(rng: np.random.Generator) -> Sound:
         "text": (b"clip,label\n" * 20, None),
         "flipped": (_flipped(rng, wav(data)), EITHER),
         "chunk after": (wav(data) + chunk, pcm),
+        "cut container": (_cut(rng, pcm), None),
+        "other format": (container("AU", pcm, format="AU"), None),
     }
     kind = str(rng.choice(list(cases)))
     return Sound(kind, *cases[kind])
+
+
+def container(kind: str, pcm: np.ndarray, **options) -> bytes:
+    """Samples in another container than RIFF, as libsndfile writes it."""
+    file = io.BytesIO()
+    soundfile.write(file, pcm, RATE, subtype="PCM_16", **(options or CONTAINERS[kind]))
+    return file.getvalue()
+
+
+def _cut(rng: np.random.Generator, pcm: np.ndarray) -> bytes:
+    """A file of another container that ends within its samples."""
+    content = container(str(rng.choice(list(CONTAINERS))), pcm)
+    return content[: -int(rng.integers(8, 2 * len(pcm)))]
 
 
 def _flipped(rng: np.random.Generator, content: bytes) -> bytes:
