@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from command_line import parser_of, run
+from command_line import make_parser, run_main
 from paper.amounts import ADAPTIVE, BASE, FUSION, HALF, KS, STRICT, amounts, fixed
 from paper.cells import Cell, CellDraw, draw, load_cells
 from paper.variants import GATED_BOTH, GATED_FUSION, PERMUTATION, gated_variants, transferred
@@ -49,7 +49,7 @@ class Gains(NamedTuple):
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Reads the command line."""
-    parser = parser_of(__doc__)
+    parser = make_parser(__doc__)
     add = parser.add_argument
     add("--data", type=Path, required=True, help="folder of public scores and features")
     add("--workdir", type=Path, action="append", default=[], help="of a finished run")
@@ -159,4 +159,4 @@ def _null_choice(cell: Cell, rows: CellDraw, name: str, rng: np.random.Generator
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

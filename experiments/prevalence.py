@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from command_line import parser_of, run
+from command_line import make_parser, run_main
 from paper.amounts import ADAPTIVE, BASE, FUSION, HALF, KS, STRICT, amounts, fixed
 from paper.cells import Cell, draw, load_cells
 from tqdm import tqdm
@@ -66,7 +66,7 @@ class Point(NamedTuple):
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Reads the command line."""
-    parser = parser_of(__doc__)
+    parser = make_parser(__doc__)
     add = parser.add_argument
     add("--data", type=Path, required=True, help="folder of public scores and features")
     add("--workdir", type=Path, action="append", default=[], help="of a finished run")
@@ -220,4 +220,4 @@ def write_figure(path: Path, points: Sequence[Point]) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)
