@@ -95,14 +95,9 @@ def _files(root: Path, folder: str | Path | None) -> list[Path]:
             raise InputError(f"data.ground_truth: {folder} is not a folder")
         files = [path for name in names for path in Path(folder).rglob(name)]
     else:
-        places = (
-            "",
-            "eval_data/",
-            "ground_truth*/**/",
-            "*evaluator*/ground_truth*/",
-            "*evaluator*/",
-        )
-        files = [path for place in places for name in names for path in root.glob(place + name)]
+        evaluators = ("*evaluator*/", "*evaluator*/ground_truth*/")
+        folders = ("", "eval_data/", "ground_truth*/**/", *evaluators)
+        files = [path for f in folders for name in names for path in root.glob(f + name)]
     return sorted(set(files))
 
 
@@ -156,14 +151,15 @@ def _of_full_name(path: Path, line: int, row: list[str]) -> Truth:
     full = row[1] if len(row) > 1 else ""
     full = full if full.lower().endswith(".wav") else f"{full}.wav"
     match, earlier = NAME.fullmatch(full), FULL_NAME_2020.fullmatch(full)
-    label = LABELS[(match or earlier)["label"]] if match or earlier else UNKNOWN
+    word = (match or earlier)["label"] if match or earlier else None
+    label = LABELS[word and word.lower()]
     if label == UNKNOWN or len(row) > 3 or (len(row) == 3 and row[2] not in ("", str(label))):
         raise InputError(
             f"{path}, line {line}: {','.join(row)!r} (expected name,full name with its label)"
         )
     if earlier:
         return Truth(label, path=path)
-    return Truth(label, match["domain"], known_attributes(match["attributes"]), path)
+    return Truth(label, match["domain"].lower(), known_attributes(match["attributes"]), path)
 
 
 def _merge(name: str, a: Truth, b: Truth) -> Truth:

@@ -92,6 +92,16 @@ def test_a_silent_flac_is_short_and_whole(tmp_path):
     np.testing.assert_array_equal(decode(path, Format()), np.zeros(160_000, np.int16))
 
 
+def test_a_cut_flac_is_refused(tmp_path, rng):
+    path = tmp_path / "a.flac"
+    soundfile.write(path, 0.1 * rng.normal(size=20_000), 16_000)
+    content = path.read_bytes()
+    for size in range(100, len(content), 997):
+        path.write_bytes(content[:size])
+        with pytest.raises(InputError, match=r"a\.flac: "):
+            decode(path, Format())
+
+
 def test_channel_and_resampling(tmp_path):
     stereo = write_clip(tmp_path / "stereo.wav", channels=2)
     expected, _ = soundfile.read(stereo, dtype="int16")

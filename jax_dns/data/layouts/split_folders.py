@@ -53,21 +53,23 @@ def choose_machines(available: Iterable[str], machines: Collection[str], root: P
     return sorted(set(machines)) or available
 
 
-def audio_files(folders: Iterable[Path]) -> Iterator[Path]:
-    """Yields the recordings in some folders; hidden files are left out.
+def audio_files(folders: Iterable[Path]) -> list[Path]:
+    """Lists the recordings in some folders; hidden files are left out.
 
     Raises:
       InputError: there are none.
     """
-    folders, found = list(folders), False
-    for folder in folders:
-        for path in folder.iterdir():
-            if path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith("."):
-                found = True
-                yield path
-    if not found:
-        where = ", ".join(map(str, folders))
-        raise InputError(f"{where}: no .wav or .flac files (expected recordings)")
+    folders = list(folders)
+    paths = [
+        path
+        for folder in folders
+        for path in folder.iterdir()
+        if path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith(".")
+    ]
+    if not paths:
+        names = ", ".join(map(str, folders))
+        raise InputError(f"{names}: no .wav or .flac files (expected recordings)")
+    return paths
 
 
 def section_clips(
