@@ -2,6 +2,7 @@
 
 ArcFace (Deng et al. 2019) adds a margin to the angle of the true class. Sub-cluster AdaCos
 (Wilkinghoff 2021, ref. [12]) has fixed random centres, several a class, and adapts its scale.
+With statistics exchange, pseudo-anomalous sounds are further classes (see `statex`).
 """
 
 from typing import NamedTuple
@@ -12,6 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from jax_dns.discriminative.efficientnet import EfficientNetB0
+from jax_dns.discriminative.statex import AXES, exchange_statistics
 from jax_dns.errors import InputError
 from jax_dns.features import decibel, mel_spectrogram
 from jax_dns.training.mixup import mixup
@@ -86,6 +88,7 @@ def angular(
     n_centers: int = 16,
     margin: float = 0.5,
     scale: float = 30.0,
+    statex: str = "",
     learning_rate: float = 1e-3,
     weight_decay: float = 0.0,
     mixup_alpha: float = 0.2,
@@ -108,6 +111,7 @@ def angular(
       n_centers: fixed random centres a class of "adacos"; "arcface" trains one.
       margin: of "arcface", radians.
       scale: of "arcface"; that of "adacos" adapts.
+      statex: exchange statistics along "time" or "frequency" in half of the items; "": in none.
       learning_rate: OneCycle's peak.
       weight_decay: AdamW's.
       mixup_alpha: parameter of mixup's Beta distribution; 0 for no mixup.
@@ -121,9 +125,11 @@ def angular(
     """
     if objective not in ("adacos", "arcface"):
         raise InputError(f"objective: {objective!r}, expected adacos or arcface")
+    if statex and statex not in AXES:
+        raise InputError(f"statex: {statex!r}, expected {' or '.join(AXES)}, or empty")
     adaptive = objective == "adacos"
     model = AngularNet(
-        n_classes=facts.n_sections,
+        n_classes=3 * facts.n_sections if statex else facts.n_sections,
         n_centers=n_centers if adaptive else 1,
         trained_centers=not adaptive,
         feature_dim=feature_dim,
@@ -151,13 +157,16 @@ def angular(
         return model.init(key, spectrogram(jnp.zeros((1, facts.segment_samples))), train=False)
 
     def loss(variables: Variables, batch: Batch, key: Key[Array, ""]) -> tuple[Array, Variables]:
-        key_mixup, key_dropout = jax.random.split(key)
+        key_mixup, key_dropout, key_statex = jax.random.split(key, 3)
         audio, _, target = mixup(
             key_mixup, batch.audio, batch.is_target, batch.section, alpha=mixup_alpha
         )
+        mel = spectrogram(audio)
+        if statex:
+            mel, target = exchange_statistics(key_statex, mel, target, axis=statex)
         output, updated = model.apply(
             variables,
-            spectrogram(audio),
+            mel,
             train=True,
             mutable=["batch_stats"],
             rngs={"dropout": key_dropout},
@@ -172,7 +181,7 @@ def angular(
         return model.apply(variables, spectrogram(audio), train=False).feature
 
     return GradientModel(
-        name="AdaCos" if adaptive else "ArcFace",
+        name=("AdaCos" if adaptive else "ArcFace") + (" StatEx" if statex else ""),
         scope="all",
         init=init,
         loss=loss,

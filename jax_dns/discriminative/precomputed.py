@@ -5,6 +5,8 @@ One .npz file a machine type, read without pickle:
     name     str [n], the clips' names as in segments.npz
     segment  integers [n], from 0; optional: without them a clip's feature serves all its segments
     feature  floating [n, d]
+
+Several feature spaces can be concatenated, each scaled to unit variance in all.
 """
 
 from pathlib import Path
@@ -24,7 +26,9 @@ def precomputed(facts: Facts, *, path: str = "", label: str = "Precomputed") -> 
 
     Args:
       facts: of the data; not used.
-      path: of the file; "{machine}" in it stands for the machine type.
+      path: of the file; "{machine}" in it stands for the machine type. Several, separated by
+        commas, are concatenated; each is centred and divided by the root of its total variance
+        over the file first, so that all have the same say in a distance.
       label: the method's name in tables.
 
     Returns:
@@ -36,22 +40,31 @@ def precomputed(facts: Facts, *, path: str = "", label: str = "Precomputed") -> 
     if not path:
         raise InputError("path: empty, expected an .npz of features, such as beats/{machine}.npz")
 
+    def files(machine: str) -> list[Path]:
+        return [Path(part.strip().replace(MACHINE, machine)) for part in path.split(",")]
+
     def lookup(
         machine: str, clips: Shaped[np.ndarray, " n"], segments: Int[np.ndarray, " n"]
     ) -> Float[np.ndarray, "n d"]:
-        return find_features(Path(path.replace(MACHINE, machine)), clips, segments)
+        paths = files(machine)
+        spaces = [find_features(p, clips, segments, scale=len(paths) > 1) for p in paths]
+        return np.concatenate(spaces, axis=1)
 
     def digest(machine: str) -> str:
-        file = Path(path.replace(MACHINE, machine))
-        if not file.is_file():
-            raise InputError(f"{file}: no such file (expected the features of {machine})")
-        return file_digest(file)
+        for file in files(machine):
+            if not file.is_file():
+                raise InputError(f"{file}: no such file (expected the features of {machine})")
+        return " ".join(map(file_digest, files(machine)))
 
     return StoredFeatures(label, lookup, digest)
 
 
 def find_features(
-    path: Path, clips: Shaped[np.ndarray, " n"], segments: Int[np.ndarray, " n"]
+    path: Path,
+    clips: Shaped[np.ndarray, " n"],
+    segments: Int[np.ndarray, " n"],
+    *,
+    scale: bool = False,
 ) -> Float[np.ndarray, "n d"]:
     """Reads the features of some segments.
 
@@ -59,6 +72,7 @@ def find_features(
       path: of the file.
       clips: [n] names.
       segments: [n] numbers.
+      scale: centre the features and divide them by the root of their total variance in the file.
 
     Returns:
       [n, d] float32.
@@ -97,4 +111,7 @@ def find_features(
             f"{path}: lacks {len(absent)} of {len(sought)} segments, of {first_three(lost)} "
             "(expected name and segment of each)"
         )
+    if scale:
+        features = features - features.mean(0)
+        features = features / max(np.sqrt((features**2).sum(1).mean()), 1e-12)
     return features[[rows[key] for key in sought]].astype(np.float32)

@@ -137,6 +137,39 @@ def umap_places(features: Float[np.ndarray, "n d"], *, seed: int) -> Float[np.nd
         return reducer.fit_transform(features)
 
 
+def heat_map(
+    path: Path,
+    values: Float[np.ndarray, "r c"],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    *,
+    label: str,
+) -> None:
+    """Draws a table of numbers in colours.
+
+    Args:
+      path: of the PNG.
+      values: [r, c].
+      rows: their names.
+      columns: their names.
+      label: of the colour bar.
+    """
+    from matplotlib.figure import Figure
+
+    size = (3 + 0.9 * len(columns), 1.5 + 0.4 * len(rows))
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(values, aspect="auto")
+    axes.set_xticks(range(len(columns)), columns, rotation=30, ha="right")
+    axes.set_yticks(range(len(rows)), rows)
+    middle = (np.nanmin(values) + np.nanmax(values)) / 2
+    for (i, j), value in np.ndenumerate(values):
+        color = "white" if value < middle else "black"
+        axes.text(j, i, f"{value:.1f}", ha="center", va="center", color=color)
+    figure.colorbar(image, label=label)
+    _save(figure, path)
+
+
 def _figure(n_panels: int) -> tuple[Any, Any]:
     from matplotlib.figure import Figure
 

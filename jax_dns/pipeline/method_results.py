@@ -8,6 +8,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from jax_dns.errors import InputError
+from jax_dns.evaluation.fusion import rank_fusion
 from jax_dns.evaluation.hyperparameters import TableRow, select
 from jax_dns.evaluation.metrics import section_metrics
 from jax_dns.evaluation.results import MethodResult
@@ -89,17 +90,20 @@ def load_results(folder: Path) -> MachineResults:
       folder: of a machine type's results.
 
     Returns:
-      Its results; those of an earlier segments.npz are left out.
+      Its results, those of an earlier segments.npz left out, and the fusion of the generative and
+      the discriminative score where there are both.
     """
     segments, _ = read_segments(folder / "segments.npz")
     clips = clips_of(segments.where(segments.split == "test"))
     current = segments_digest(folder)
-    results = [
-        result._replace(metrics=section_metrics(clips, result.scores))
-        for name in RESULTS
+    discriminative, smoothed = (
+        read_method_results(folder / f"{name}.npz")
         if read_stamp(folder, name).get("segments") == current
-        for result in read_method_results(folder / f"{name}.npz")
-    ]
+        else []
+        for name in RESULTS
+    )
+    results = [*discriminative, *smoothed, *rank_fusion(clips, smoothed, discriminative)]
+    results = [r._replace(metrics=section_metrics(clips, r.scores)) for r in results]
     return MachineResults(clips, results)
 
 

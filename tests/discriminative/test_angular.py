@@ -56,14 +56,19 @@ def test_unit_length():
     assert np.isfinite(jax.grad(lambda x: unit_length(x).sum())(jnp.zeros((1, 2)))).all()
 
 
-@pytest.mark.parametrize(("objective", "n"), [("adacos", 16), ("arcface", 1)])
-def test_shapes_and_the_centres(objective, n):
+@pytest.mark.parametrize(
+    ("objective", "n", "statex", "classes"),
+    [("adacos", 16, "", 5), ("arcface", 1, "", 5), ("adacos", 16, "time", 15)],
+)
+def test_shapes_and_the_centres(objective, n, statex, classes):
     """Traced, not run. AdaCos' centres aren't parameters, so that nothing trains them."""
-    model = angular(Facts(16_000, 16_000, n_sections=5), n_mels=32, objective=objective)
+    model = angular(
+        Facts(16_000, 16_000, n_sections=5), n_mels=32, objective=objective, statex=statex
+    )
     assert model.scope == "all"
     state = jax.eval_shape(lambda key: create_state(model, key), jax.random.key(0))
     kind = state.batch_stats if objective == "adacos" else state.params
-    assert kind["centers"].shape == (5, n, 128)
+    assert kind["centers"].shape == (classes, n, 128)
     f32 = jnp.float32
     audio = jax.ShapeDtypeStruct((2, 16_000), f32)
     batch = Batch(audio, jax.ShapeDtypeStruct((2,), f32), jax.ShapeDtypeStruct((2, 5), f32), {})
@@ -75,3 +80,5 @@ def test_shapes_and_the_centres(objective, n):
 def test_an_unknown_loss():
     with pytest.raises(InputError, match="objective: 'norm', expected adacos or arcface"):
         angular(Facts(16_000, 16_000, n_sections=5), objective="norm")
+    with pytest.raises(InputError, match="statex: 'both', expected time or frequency"):
+        angular(Facts(16_000, 16_000, n_sections=5), statex="both")

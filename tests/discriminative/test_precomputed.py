@@ -24,6 +24,21 @@ def test_rows_are_joined_by_name_and_segment(tmp_path):
     np.testing.assert_array_equal(find_features(path, CLIPS, SEGMENTS), features[[1, 0, 1]])
 
 
+def test_several_spaces_are_scaled_and_concatenated(tmp_path, rng):
+    names = np.asarray(["a", "b", "c"])
+    spaces = {"x": 1000 * rng.normal(size=(3, 4)), "y": 5 + rng.normal(size=(3, 2))}
+    for name, feature in spaces.items():
+        np.savez(tmp_path / f"{name}_fan.npz", name=names, feature=feature)
+    model = precomputed(FACTS, path=f"{tmp_path}/x_{{machine}}.npz, {tmp_path}/y_{{machine}}.npz")
+    got = model.lookup("fan", names, np.zeros(3, int))
+    scaled = [x - x.mean(0) for x in spaces.values()]
+    expected = np.concatenate([x / np.sqrt(x.var(0).sum()) for x in scaled], axis=1)
+    np.testing.assert_allclose(got, expected, rtol=1e-5)
+    before = model.digest("fan")
+    np.savez(tmp_path / "y_fan.npz", name=names, feature=spaces["y"] + 1)
+    assert model.digest("fan") != before
+
+
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [

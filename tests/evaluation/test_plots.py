@@ -57,3 +57,15 @@ def test_missing_packages_are_named(monkeypatch):
         "importlib.util.find_spec", lambda name: None if name == "umap" else object()
     )
     assert plots.missing_packages() == ["umap"]
+
+
+def test_a_heat_map_shows_every_number(tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr(
+        plots,
+        "_save",
+        lambda figure, path: shown.extend(t.get_text() for t in figure.axes[0].texts),
+    )
+    values = np.asarray([[1.0, 22.22, 3.0], [4.0, 5.0, 6.66]])
+    plots.heat_map(tmp_path / "a.png", values, ["a", "b"], ["x", "y", "z"], label="[%]")
+    assert shown == ["1.0", "22.2", "3.0", "4.0", "5.0", "6.7"]

@@ -113,12 +113,12 @@ def test_all_four_in_one_run_by_import_path(import_path, small_config, tmp_path)
         c[kind] = MAKERS[kind](import_path(kind), **fields)
     c.smoothing.adaptive = False
     run(c, tmp_path / "w")
-    assert methods(tmp_path / "w") == {"LPC", "log-mel", "Half dose"}
+    assert methods(tmp_path / "w") == {"LPC", "log-mel", "Half dose", "LPC + log-mel ranks"}
     text = (tmp_path / "w/results.txt").read_text()
     assert "Half dose (Oracle)" in text and "K=" in text
     assert "SerialOE" not in text and "Proposed" not in text
     header = (tmp_path / "w/fan/scores.csv").read_text().splitlines()[0]
-    assert header == "clip,section,domain,label,LPC,log-mel,Half dose"
+    assert header == "clip,section,domain,label,LPC,log-mel,Half dose,LPC + log-mel ranks"
     log = (tmp_path / "w/fan/generative/metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["epoch"] for line in log] == [1, 2]
 
@@ -133,7 +133,7 @@ def test_all_four_from_python(import_path, small_config, tmp_path, monkeypatch):
         c[kind] = MAKERS[kind](**fields)
     c.smoothing.adaptive = False
     run(c, tmp_path / "w", components=factories)
-    assert methods(tmp_path / "w") == {"LPC", "log-mel", "Half dose"}
+    assert methods(tmp_path / "w") == {"LPC", "log-mel", "Half dose", "LPC + log-mel ranks"}
 
 
 def test_one_stranger_at_a_time_among_the_papers(import_path, workdir, small_config):
@@ -149,7 +149,8 @@ def test_one_stranger_at_a_time_among_the_papers(import_path, workdir, small_con
     before = stamps()
     c.smoothing = config.smoothing(import_path("smoothing"), ks=(2,))
     run(c, workdir)
-    assert methods(workdir) == {"AE", "SerialOE", "Half dose", METHOD} and stamps() == before
+    expected = {"AE", "SerialOE", "Half dose", "AE + SerialOE ranks", METHOD}
+    assert methods(workdir) == expected and stamps() == before
     c.inlier = config.inlier(import_path("inlier"))
     run(c, workdir)
     changed = {name for name, time in stamps().items() if time != before[name]}
