@@ -27,7 +27,7 @@ SAMPLES = (2048, 4096, 8192, 16384)
 MOST_SLOTS = 16384
 SAMPLE_COST = 1.0  # of a column of the sample, relative to a slot's
 DEVIATIONS = 4  # one row in some 10^4 falls short, and one overflows
-COLUMN_STEP = 2048  # columns are a multiple of `compact_below`'s chunks
+COLUMN_STEP = 1024  # columns are a multiple of `compact_below`'s chunks
 ROW_STEP = 8
 REDONE_AT_ONCE = 64  # rows
 
