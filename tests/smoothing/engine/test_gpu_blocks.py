@@ -81,13 +81,37 @@ def redone(monkeypatch):
     jax.clear_caches()
 
 
-def test_few_rows_are_smoothed_again(rng, redone):
+def test_no_row_is_smoothed_again_where_distances_differ(rng, redone):
     check_all(*problem(rng), (12,))
-    assert redone() <= gpu_blocks.REDONE_AT_ONCE
+    assert redone() == 0
+
+
+def test_is_exact_in_parts_of_the_columns(rng, redone, monkeypatch):
+    monkeypatch.setattr(gpu_blocks, "PART_COLUMNS", 256)
+    n = 1_100
+    plan = gpu_blocks.make_plan(n, 40, 12)
+    assert plan.parts == 4 and plan.columns == 2_048
+    queries = *problem(rng, 40), np.zeros(40, np.int32)
+    check_all(*problem(rng, n), (12, 5), queries=queries)
+    assert redone() == 0
+
+
+def test_a_part_that_overflows_is_smoothed_again(rng, redone, monkeypatch):
+    monkeypatch.setattr(gpu_blocks, "PART_COLUMNS", 256)
+    scores, features = problem(rng, 1_100)
+    features[256:512] = features[0]  # all in the second of four parts
+    x, order = jnp.asarray(features - features.mean(0)), np.arange(1_100, dtype=np.int32)
+    a, q = jnp.asarray(scores), order[:16]
+    queries = scores[:16], features[:16], np.zeros(16, np.int32)
+    got = gpu_blocks.smooth_on_gpu(
+        *(jnp.zeros((1, 16)), a, x, a[:16], x[:16], order, q, np.full(16, -1, np.int32)), ks=(12,)
+    )
+    check(np.asarray(got[0]), scores, features, 12, queries=queries)
+    assert redone() > 0
 
 
 def test_all_rows_are_smoothed_again_where_slots_overflow(rng, redone, monkeypatch):
-    monkeypatch.setattr(gpu_blocks, "slots_needed", lambda n, k, sample: 8)
+    monkeypatch.setattr(gpu_blocks, "slots_needed", lambda n, k, sample, parts: 8)
     check_all(*problem(rng), (12,))
     assert redone() >= N
 
@@ -95,7 +119,7 @@ def test_all_rows_are_smoothed_again_where_slots_overflow(rng, redone, monkeypat
 def test_all_rows_are_smoothed_again_where_they_fall_short(rng, redone, monkeypatch):
     plan = gpu_blocks.make_plan(N, N, 20)
     monkeypatch.setattr(gpu_blocks, "make_plan", lambda *_, **__: plan)
-    monkeypatch.setattr(gpu_blocks, "sample_rank", lambda n, k, sample: 1)
+    monkeypatch.setattr(gpu_blocks, "sample_rank", lambda n, k, sample, slots: 1)
     check_all(*problem(rng), (20,))
     assert redone() >= N
 
