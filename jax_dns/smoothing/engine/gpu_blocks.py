@@ -22,15 +22,14 @@ from jax_dns.smoothing.engine.kth_threshold import select
 from jax_dns.smoothing.engine.neighbor_means import bounds, sum_below
 from jax_dns.smoothing.validation import is_traced
 
-BLOCK_VALUES, BLOCK_ROWS = 3 * 2**27, 4096  # 1.5 GiB
+BLOCK_VALUES, BLOCK_ROWS = 3 * 2**27, 2**14  # 1.5 GiB
 WHOLE_ROW = 4096  # columns up to which a row is selected from in registers
 SAMPLES = (2048, 4096, 8192, 16384)
 MOST_SLOTS = 16384
 SAMPLE_COST = 0.25  # of a column of the sample, relative to a slot's
 DEVIATIONS = 5  # one row in some 10^6 falls short, and one overflows
-COLUMN_STEP = 2  # chunks of `compact_below`
 PART_COLUMNS, MOST_PARTS = 2**16, 8  # of a row, in blocks of few rows
-ROW_STEP, TILE_ROWS = 8, 128
+ROW_STEP, TILE_ROWS, MANY_ROWS = 8, 128, 1024  # a product of few rows wants them in whole tiles
 REDONE_VALUES, REDONE_ROWS = 2**25, 256  # at once
 ROOM = gpu_compact.SLACK / (gpu_compact.SLACK + 1)  # of the slots: thresholds exceed the rank
 
@@ -72,14 +71,14 @@ def make_plan(n: int, m: int, k: int, *, block_size: int | None = None) -> GpuPl
         columns = max(2 ** max(n - 1, 0).bit_length(), 32)
     else:
         parts = min(2 ** max((n // PART_COLUMNS).bit_length() - 1, 0), MOST_PARTS)
-        step = max(parts, COLUMN_STEP) * gpu_compact.CHUNK
+        step = parts * gpu_compact.CHUNK
         columns = -(-n // step) * step
         sizes = ((size, slots_needed(n, k, size, parts)) for size in SAMPLES if size < n)
         sample, slots = min(sizes, key=lambda size: SAMPLE_COST * size[0] + size[1])
         if slots > min(MOST_SLOTS, n // 2):
             return None
     most = min(BLOCK_VALUES // columns, BLOCK_ROWS, block_size or BLOCK_ROWS)
-    step = TILE_ROWS if min(most, m) >= TILE_ROWS else ROW_STEP
+    step = TILE_ROWS if TILE_ROWS <= min(most, m) < MANY_ROWS else ROW_STEP
     blocks = -(-m // max(most // step * step, step))
     block = -(-m // (blocks * step)) * step
     return GpuPlan(columns, block, blocks * block, sample, slots, parts)

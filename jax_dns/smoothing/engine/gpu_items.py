@@ -25,9 +25,9 @@ from jax_dns.smoothing.engine.gpu_blocks import (
     smooth_group,
 )
 from jax_dns.smoothing.memory_estimate import check_fits
+from jax_dns.smoothing.partition import GOLDEN_RATIO
 from jax_dns.smoothing.reference import METRICS, to_metric_space
 
-GOLDEN_RATIO = 0.6180339887
 LOW_BITS = 11
 MOST_ITEMS = 2**21  # `permuted` multiplies in 32 bits
 COPIES = 5  # of the features: as they came, centred, padded, permuted, and one for the compiler
