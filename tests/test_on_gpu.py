@@ -40,7 +40,7 @@ def problem(n=N, seed=0):
 
 
 def two_losses(device=None):
-    """Losses of two training steps of a small extractor, from the same first weights."""
+    """Losses of two training steps of a small extractor, from the same weights, in float32."""
     from toy_models import toy_extractor
 
     from jax_dns.training.steps import initial_state, train_step
@@ -52,7 +52,7 @@ def two_losses(device=None):
     section = np.eye(3, dtype=np.float32)[np.arange(32) % 3] * is_target[:, None]
     rates = {"learning_rate": np.float32(1e-2), "b1": np.float32(0.9)}
     state, losses = jax.tree.map(np.asarray, initial_state(model, 0)), []
-    with jax.default_device(device):
+    with jax.default_device(device), jax.default_matmul_precision("float32"):
         for _ in range(2):
             state, loss = train_step(model)(
                 state, audio, np.uint32(0), is_target, section, {}, rates

@@ -203,7 +203,7 @@ def _smooth(
     )
 
 
-def _match_type(out: Float[Array, "*k m"], scores: ArrayLike) -> ArrayLike:
+def _match_type(out: Float[ArrayLike, "*k m"], scores: ArrayLike) -> ArrayLike:
     """Returns results in the type, and the sharding, of the scores that they belong to."""
     if isinstance(scores, jax.Array) or is_traced(out):
         return match_sharding(out.astype(scores.dtype), scores)
