@@ -16,14 +16,15 @@ import jax
 import jax.numpy as jnp
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton as pl_triton
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
+
+from jax_dns.smoothing.engine.float_bits import float_to_ordered, ordered_to_float
+from jax_dns.smoothing.engine.gpu_bisect import bisect, count_finite
 
 COMPACT_ROWS, COMPACT_DEPTH, COMPACT_WARPS = 4, 4, 4  # of `compact_below`, the fastest on an H100
 CHUNK = COMPACT_DEPTH * 32 * COMPACT_WARPS  # columns that it reads at once
 VALUES_PER_THREAD, MOST_WARPS = 16, 8  # of a row in registers
 SLACK = 32  # a sample's threshold has at most one in so many values more below it than its rank
-BY_VALUE = 16  # steps that divide the values' range, before steps that divide the floats' bits
-INFINITE = 0x7F800000  # `_bits` of infinity
 
 
 class Kept(NamedTuple):
@@ -60,11 +61,11 @@ def sample_thresholds(
 
     def kernel(rank_ref, norms_ref, products_ref, out_ref) -> None:
         values = products_ref[pl.ds(0, sample)] + norms_ref[...]
-        available = _finite(values)
+        available = count_finite(values)
         rank = jnp.minimum(rank_ref[0], available)
-        bracket = _bisect(_bits(values), rank, available, slack=rank // SLACK)
+        bracket = bisect(float_to_ordered(values), rank, available, slack=rank // SLACK)
         reached = bracket.below_low >= rank  # then the upper threshold may lie anywhere above
-        out_ref[0] = _floats(jnp.where(reached, bracket.low, bracket.high))
+        out_ref[0] = ordered_to_float(jnp.where(reached, bracket.low, bracket.high), jnp.float32)
 
     m, n = products.shape
     return pl.pallas_call(
@@ -89,7 +90,6 @@ def compact_below(
     rows: int = COMPACT_ROWS,
     depth: int = COMPACT_DEPTH,
     warps: int = COMPACT_WARPS,
-    stages: int = 1,
     interpret: bool = False,
 ) -> Kept:
     """Keeps each row's values below its threshold, and their columns.
@@ -106,7 +106,6 @@ def compact_below(
       rows: rows of a program, which share the norms read; m is a multiple of it.
       depth: values of a chunk that each thread holds of a row.
       warps: warps of a program.
-      stages: loads that the compiler may have in flight.
       interpret: whether to run without a GPU, slowly.
 
     Returns:
@@ -169,7 +168,7 @@ def compact_below(
                 of_part(part),
             ],
             out_specs=(of_part(slots), of_part(slots), of_part(1)),
-            compiler_params=pl_triton.CompilerParams(num_warps=warps, num_stages=stages),
+            compiler_params=pl_triton.CompilerParams(num_warps=warps, num_stages=1),
             interpret=interpret,
             name="compact_below",
         )(jnp.ones(1, jnp.int32), thresholds, norms, products)
@@ -270,81 +269,15 @@ def sums_of_row(
     )(ranks, self_index, norms, scores, products)
 
 
-class _Bracket(NamedTuple):
-    """Thresholds of a row, as `_bits`: below_low <= rank <= below_high values lie below them."""
-
-    low: Int[Array, ""]
-    high: Int[Array, ""]
-    below_low: Int[Array, ""]
-    below_high: Int[Array, ""]
-
-
 def _write_sums(values, scores, ranks_ref, out_ref, number: int) -> None:
-    bits, count = _bits(values), _finite(values)
+    bits, count = float_to_ordered(values), count_finite(values)
     for k in range(number):
         rank = ranks_ref[k]
-        low, high, below_low, below_high = _bisect(bits, rank, count)
+        low, high, below_low, below_high = bisect(bits, rank, count)
         tied = jnp.maximum(below_high - below_low, 1).astype(jnp.float32)
         share = (rank - below_low).astype(jnp.float32) / tied
         weight = jnp.where(bits < low, 1.0, jnp.where(bits < high, share, 0.0))
         out_ref[k] = jnp.sum(weight * scores)
-
-
-def _bisect(
-    bits: Int[Array, " n"],
-    rank: Int[Array, ""],
-    count: Int[Array, ""],
-    *,
-    slack: Int[Array, ""] | int = 0,
-) -> _Bracket:
-    """Finds where `rank` of the `count` finite values end, by their `_bits`: floats near zero are
-    equal to some instructions.
-
-    Returns:
-      A bracket of which one threshold has `rank` values below it (the upper one: at most `slack`
-      more), or with no float between its thresholds.
-    """
-    least = jnp.min(bits)
-    most = jnp.max(jnp.where(bits < INFINITE, bits, least))
-    start = _Bracket(least, most + 1, jnp.int32(0), count)
-
-    def is_open(state: tuple[Array, _Bracket]) -> Bool[Array, ""]:
-        _, b = state
-        return (b.below_low < rank) & (rank + slack < b.below_high) & (b.high - 1 > b.low)
-
-    def step(state: tuple[Array, _Bracket]) -> tuple[Array, _Bracket]:
-        i, (low, high, below_low, below_high) = state
-        least, most = _floats(low), _floats(high)
-        part = (rank - below_low).astype(jnp.float32) / (below_high - below_low).astype(jnp.float32)
-        by_value = _bits(least + (most - least) * jnp.where((i & 1) == 0, part, 0.5))
-        by_bits = (low & high) + ((low ^ high) >> 1)  # the mean, without overflow
-        pivot = jnp.where(i < BY_VALUE, by_value, by_bits)
-        pivot = jnp.minimum(jnp.maximum(pivot, low + 1), high - 1)
-        below = jnp.sum((bits < pivot).astype(jnp.int32), dtype=jnp.int32)
-        lower = below <= rank
-        return i + 1, _Bracket(
-            jnp.where(lower, pivot, low),
-            jnp.where(lower, high, pivot),
-            jnp.where(lower, below, below_low),
-            jnp.where(lower, below_high, below),
-        )
-
-    return jax.lax.while_loop(is_open, step, (jnp.int32(0), start))[1]
-
-
-def _finite(values: Float[Array, " n"]) -> Int[Array, ""]:
-    return jnp.sum((values < jnp.inf).astype(jnp.int32), dtype=jnp.int32)
-
-
-def _bits(x: Float[Array, "..."]) -> Int[Array, "..."]:
-    """Integers in the same order as the floats."""
-    bits = jax.lax.bitcast_convert_type(x, jnp.int32)
-    return jnp.where(bits < 0, bits ^ 0x7FFFFFFF, bits)
-
-
-def _floats(bits: Int[Array, ""]) -> Float[Array, ""]:
-    """Undoes `_bits`."""
-    return jax.lax.bitcast_convert_type(jnp.where(bits < 0, bits ^ 0x7FFFFFFF, bits), jnp.float32)
 
 
 def _scalar() -> pl.BlockSpec:
