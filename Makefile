@@ -2,6 +2,7 @@
 #   make demo        the whole of the paper's path on a small synthetic factory
 #   make rehearsal   DCASE 2021's whole structure, from a served data set to Table II and a report
 #   make test        lint and the test suite
+#   make test-gpu    the tests that need a GPU; without one they are skipped
 #   make soak        kills, damaged files, full disks and generated bad input; at most 15 minutes
 #   make audit       known vulnerabilities of the pinned versions
 #   make clean       forget the environment and the demo's results
@@ -15,7 +16,7 @@ CONSTRAINTS := $(wildcard constraints/py$(VERSION).txt)
 READY := $(VENV)/ready-$(VERSION)
 BIN := $(VENV)/bin
 .DELETE_ON_ERROR:
-.PHONY: setup demo rehearsal test soak audit lint clean
+.PHONY: setup demo rehearsal test test-gpu soak audit lint clean
 
 setup: $(READY)
 
@@ -44,6 +45,10 @@ lint: $(READY)
 # Two processes, a file of tests to each in turn; one cache of compiled programs for both.
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# JAX's own choice of the device; memory is left to the child processes that some tests start.
+test-gpu: $(READY)
+	JAX_PLATFORMS= XLA_PYTHON_CLIENT_PREALLOCATE=false $(BIN)/python -m pytest -m gpu
 
 # Bounded from outside too: a hang is a failure.
 soak: $(READY)

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Shaped
 
+from jax_dns.smoothing.engine.gpu_items import smooth_items_on_gpu
 from jax_dns.smoothing.engine.grouped import smooth_by_selection
 from jax_dns.smoothing.reference import smooth_blocks
 from jax_dns.smoothing.sharded.arrays import is_sharded, match_sharding, to_host
@@ -149,8 +150,14 @@ def smooth_queries(
     return _match_type(_smooth(inputs, *queries, **options)[0], query_scores)
 
 
-def _smooth_items(scores, features, ks, groups, pool, metric, block_size) -> Float[Array, "k n"]:
+def _smooth_items(
+    scores, features, ks, groups, pool, metric, block_size
+) -> Float[ArrayLike, "k n"]:
     """Smooths items that are their own queries."""
+    if groups is None and pool is None:
+        out = smooth_items_on_gpu(scores, features, ks, metric=metric, block_size=block_size)
+        if out is not None:
+            return out
     inputs = validate_inputs(
         scores, features, ks, groups=groups, pool=pool, metric=metric, block_size=block_size
     )
@@ -196,7 +203,7 @@ def _smooth(
     )
 
 
-def _match_type(out: Float[Array, "*k m"], scores: ArrayLike) -> ArrayLike:
+def _match_type(out: Float[ArrayLike, "*k m"], scores: ArrayLike) -> ArrayLike:
     """Returns results in the type, and the sharding, of the scores that they belong to."""
     if isinstance(scores, jax.Array) or is_traced(out):
         return match_sharding(out.astype(scores.dtype), scores)

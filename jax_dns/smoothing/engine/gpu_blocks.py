@@ -3,7 +3,8 @@
 A block's products with all items are written once and read once: a sample of the columns gives each
 row a threshold that somewhat more than the K nearest pass, and only those are kept, in few slots.
 Rows whose slots overflow, or that keep fewer than K - 1 values, are smoothed again without a
-threshold. Rows of few items are selected from as they are.
+threshold; in data without many equal distances that is about one row in a million. Rows of few
+items are selected from as they are.
 """
 
 import functools
@@ -21,15 +22,16 @@ from jax_dns.smoothing.engine.kth_threshold import select
 from jax_dns.smoothing.engine.neighbor_means import bounds, sum_below
 from jax_dns.smoothing.validation import is_traced
 
-BLOCK_VALUES, BLOCK_ROWS = 3 * 2**27, 4096  # 1.5 GiB
+BLOCK_VALUES, BLOCK_ROWS = 3 * 2**27, 2**14  # 1.5 GiB
 WHOLE_ROW = 4096  # columns up to which a row is selected from in registers
 SAMPLES = (2048, 4096, 8192, 16384)
 MOST_SLOTS = 16384
-SAMPLE_COST = 1.0  # of a column of the sample, relative to a slot's
-DEVIATIONS = 4  # one row in some 10^4 falls short, and one overflows
-COLUMN_STEP = 2048  # columns are a multiple of `compact_below`'s chunks
-ROW_STEP = 8
-REDONE_AT_ONCE = 64  # rows
+SAMPLE_COST = 0.25  # of a column of the sample, relative to a slot's
+DEVIATIONS = 5  # one row in some 10^6 falls short, and one overflows
+PART_COLUMNS, MOST_PARTS = 2**16, 8  # of a row, in blocks of few rows
+ROW_STEP, TILE_ROWS, MANY_ROWS = 8, 128, 1024  # a product of few rows wants them in whole tiles
+REDONE_VALUES, REDONE_ROWS = 2**25, 256  # at once
+ROOM = gpu_compact.SLACK / (gpu_compact.SLACK + 1)  # of the slots: thresholds exceed the rank
 
 
 class GpuPlan(NamedTuple):
@@ -40,12 +42,22 @@ class GpuPlan(NamedTuple):
     queries: int  # padded to whole blocks
     sample: int  # columns that thresholds are estimated from; 0: rows are selected from whole
     slots: int
+    parts: int  # of the columns, each with its share of the slots
+
+
+def has_gpu() -> bool:
+    """Returns whether JAX computes on a GPU unless it is told otherwise."""
+    return jax.default_backend() == "gpu"
 
 
 def runs_on_gpu(*arrays: Array) -> bool:
     """Returns whether arrays are known values of float32 on a GPU."""
-    known = all(x.dtype == jnp.float32 and not is_traced(x) for x in arrays)
-    return known and jax.default_backend() == "gpu"
+    return all(
+        x.dtype == jnp.float32
+        and not is_traced(x)
+        and all(device.platform == "gpu" for device in x.devices())
+        for x in arrays
+    )
 
 
 def make_plan(n: int, m: int, k: int, *, block_size: int | None = None) -> GpuPlan | None:
@@ -54,34 +66,58 @@ def make_plan(n: int, m: int, k: int, *, block_size: int | None = None) -> GpuPl
     Returns:
       None where so large a part of the items is selected that thresholds save nothing.
     """
-    sample = slots = 0
+    sample = slots = parts = 0
     if n <= WHOLE_ROW:
         columns = max(2 ** max(n - 1, 0).bit_length(), 32)
     else:
-        columns = -(-n // COLUMN_STEP) * COLUMN_STEP
-        sizes = ((size, slots_needed(n, k, size)) for size in SAMPLES if size < n)
+        parts = min(2 ** max((n // PART_COLUMNS).bit_length() - 1, 0), MOST_PARTS)
+        step = parts * gpu_compact.CHUNK
+        columns = -(-n // step) * step
+        sizes = ((size, slots_needed(n, k, size, parts)) for size in SAMPLES if size < n)
         sample, slots = min(sizes, key=lambda size: SAMPLE_COST * size[0] + size[1])
         if slots > min(MOST_SLOTS, n // 2):
             return None
     most = min(BLOCK_VALUES // columns, BLOCK_ROWS, block_size or BLOCK_ROWS)
-    blocks = -(-m // max(most // ROW_STEP * ROW_STEP, ROW_STEP))
-    block = -(-m // (blocks * ROW_STEP)) * ROW_STEP
-    return GpuPlan(columns, block, blocks * block, sample, slots)
+    step = TILE_ROWS if TILE_ROWS <= min(most, m) < MANY_ROWS else ROW_STEP
+    blocks = -(-m // max(most // step * step, step))
+    block = -(-m // (blocks * step)) * step
+    return GpuPlan(columns, block, blocks * block, sample, slots, parts)
 
 
-def sample_rank(n: int, k: int, sample: int) -> int:
-    """Rank in a sample of n items that the K nearest of all very likely don't reach."""
-    mean = k * sample / n
-    return math.ceil(mean + DEVIATIONS * math.sqrt(mean * (1 - sample / n)) + 1)
+def slots_needed(n: int, k: int, sample: int, parts: int = 1) -> int:
+    """Returns the fewest slots, a power of two, between which and K a threshold is safe.
+
+    The number of the sample's values among the K nearest of all is about Poisson distributed, and
+    its square root has a standard deviation of 1/2 whatever K is: `sample_rank` lies `DEVIATIONS`
+    of them above K's, and as many below the slots'. It varies less where the sample is most of the
+    items, and a part's share of the values varies in addition.
+
+    Args:
+      n: items.
+      k: the largest K.
+      sample: size of the sample.
+      parts: of the columns.
+    """
+    rate = sample / n
+    least = math.sqrt(k * rate) + DEVIATIONS * math.sqrt(1 - rate + (parts - 1) * rate)
+    slots = max(2 ** (k - 1).bit_length(), 32)
+    while slots < n and math.sqrt(slots * rate * ROOM) < least:
+        slots *= 2
+    return slots
 
 
-def slots_needed(n: int, k: int, sample: int) -> int:
-    """Slots, a power of two, that very likely hold all values below a sample's threshold."""
-    rank = sample_rank(n, k, sample)
-    rank += rank // gpu_compact.SLACK + 1
-    spread = DEVIATIONS * math.sqrt(1 - sample / n)
-    most = ((spread + math.sqrt(spread**2 + 4 * rank)) / 2) ** 2  # most - spread sqrt(most) = rank
-    return max(2 ** math.ceil(math.log2(most * n / sample)), 32)
+def sample_rank(n: int, k: int, sample: int, slots: int) -> int:
+    """Returns the rank in a sample of n items whose value is each row's threshold.
+
+    It lies as many standard deviations above what the K nearest reach as below what the slots hold.
+    """
+    rate = sample / n
+    return math.ceil(((math.sqrt(k * rate) + math.sqrt(slots * rate * ROOM)) / 2) ** 2)
+
+
+def plan_rank(plan: GpuPlan, n: int, k: int) -> int:
+    """Returns `sample_rank` of a plan, 0 without a sample."""
+    return sample_rank(n, k, plan.sample, plan.slots) if plan.sample else 0
 
 
 def product_precision() -> jax.lax.DotAlgorithmPreset | jax.lax.Precision:
@@ -90,7 +126,7 @@ def product_precision() -> jax.lax.DotAlgorithmPreset | jax.lax.Precision:
     On an H100 three TF32 products err by 6.1e-7 of the norms, HIGHEST by 4.2e-7 in 1.4 times the
     time. The preset named BF16_BF16_F32_X9 erred by 1.1e-4.
     """
-    if jax.default_backend() == "gpu":
+    if has_gpu():
         capability = getattr(jax.local_devices()[0], "compute_capability", "0")
         if capability.replace(".", "").isdigit() and float(capability) >= 8:
             return jax.lax.DotAlgorithmPreset.TF32_TF32_F32_X3
@@ -132,10 +168,10 @@ def smooth_on_gpu(
         np.int32(len(queries)),
         _pad(self_index, plan.queries),
         np.asarray(ks, np.int32),
-        np.int32(sample_rank(len(rows), max(ks), plan.sample) if plan.sample else 0),
+        np.int32(plan_rank(plan, len(rows), max(ks))),
         plan=plan,
         precision=product_precision(),
-        interpret=jax.default_backend() != "gpu",
+        interpret=not has_gpu(),
     )
 
 
@@ -209,11 +245,17 @@ def smooth_group(
             products, norms, rank, sample=plan.sample, interpret=interpret
         )
         kept = gpu_compact.compact_below(
-            products, norms, thresholds, slots=plan.slots, interpret=interpret
+            products,
+            norms,
+            thresholds,
+            slots=plan.slots,
+            parts=plan.parts,
+            interpret=interpret,
         )
         sums = gpu_compact.sums_of_kept(kept, self_index, scores, ranks, interpret=interpret)
-        others = kept.counts - (self_index >= 0)  # not fewer than the others among the values kept
-        return sums, (kept.counts > plan.slots) | (others < jnp.max(ranks))
+        overflown = jnp.any(kept.counts > plan.slots // plan.parts, axis=1)
+        others = jnp.sum(kept.counts, axis=1, dtype=jnp.int32) - (self_index >= 0)  # or more
+        return sums, overflown | (others < jnp.max(ranks))
 
     def without_threshold(queries: Array, self_index: Array) -> Float[Array, "b k"]:
         q = query_features[queries]
@@ -228,7 +270,8 @@ def smooth_group(
 
     def redo(state: tuple[Array, Array]) -> tuple[Array, Array]:
         sums, failed = state
-        (which,) = jnp.nonzero(failed, size=min(REDONE_AT_ONCE, len(queries)), fill_value=0)
+        rows = min(max(REDONE_VALUES // plan.columns, ROW_STEP), REDONE_ROWS, len(queries))
+        (which,) = jnp.nonzero(failed, size=rows, fill_value=0)
         again = without_threshold(queries[which], self_index[which])
         return sums.at[which].set(again), failed.at[which].set(False)
 
@@ -239,5 +282,6 @@ def smooth_group(
         failed &= jnp.arange(len(queries)) < query_count
         sums, _ = jax.lax.while_loop(lambda state: jnp.any(state[1]), redo, (sums, failed))
     smoothed = (query_scores[queries][None, :] + sums.T) / ks[:, None].astype(sums.dtype)
-    to = jnp.where(jnp.arange(len(queries)) < query_count, queries, out.shape[1])
-    return out.at[:, to].set(smoothed, mode="drop")
+    number, m = jnp.arange(len(queries), dtype=jnp.int32), out.shape[1]
+    column = jnp.where(number < query_count, queries, m + number)  # the padding's is out of bounds
+    return out.at[:, column].set(smoothed, mode="drop", unique_indices=True)

@@ -6,8 +6,8 @@ the K nearest pass; `compact_below` reads a row once and keeps the values below 
 `sums_of_kept` and `sums_of_row` hold the values of a row in registers, and find there by
 bisection where exactly K - 1 of them end.
 
-Every kernel has a program for each row, and every array in a kernel has a power of two elements,
-as Triton requires.
+Kernels have a program for each row, or for a part of a few rows, and every array in a kernel has a
+power of two elements, as Triton requires.
 """
 
 from typing import NamedTuple
@@ -16,21 +16,26 @@ import jax
 import jax.numpy as jnp
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton as pl_triton
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
-COMPACT_ROWS, COMPACT_DEPTH, COMPACT_WARPS = 2, 8, 4  # of `compact_below`
-VALUES_PER_THREAD = 16  # of a row in registers
+from jax_dns.smoothing.engine.float_bits import float_to_ordered, ordered_to_float
+from jax_dns.smoothing.engine.gpu_bisect import bisect, count_finite
+
+COMPACT_ROWS, COMPACT_DEPTH, COMPACT_WARPS = 4, 4, 4  # of `compact_below`, the fastest on an H100
+CHUNK = COMPACT_DEPTH * 32 * COMPACT_WARPS  # columns that it reads at once
+VALUES_PER_THREAD, MOST_WARPS = 16, 8  # of a row in registers
 SLACK = 32  # a sample's threshold has at most one in so many values more below it than its rank
-BY_VALUE = 16  # steps that divide the values' range, before steps that divide the floats' bits
-INFINITE = 0x7F800000  # `_bits` of infinity
 
 
 class Kept(NamedTuple):
-    """The values below each row's threshold, in the order of their columns."""
+    """The values below each row's threshold: chunk after chunk, within a chunk thread after thread.
 
-    values: Float[Array, "m s"]  # undefined beyond `counts`
+    Each of p parts of the columns has s / p slots for its values.
+    """
+
+    values: Float[Array, "m s"]  # undefined in a part's slots beyond its count
     columns: Int[Array, "m s"]
-    counts: Int[Array, " m"]  # values below the threshold; above s: some are not held
+    counts: Int[Array, "m p"]  # values below the threshold; above s / p: some are not held
 
 
 def sample_thresholds(
@@ -56,9 +61,11 @@ def sample_thresholds(
 
     def kernel(rank_ref, norms_ref, products_ref, out_ref) -> None:
         values = products_ref[pl.ds(0, sample)] + norms_ref[...]
-        available = _finite(values)
+        available = count_finite(values)
         rank = jnp.minimum(rank_ref[0], available)
-        out_ref[0] = _floats(_bisect(_bits(values), rank, available, slack=rank // SLACK).high)
+        bracket = bisect(float_to_ordered(values), rank, available, slack=rank // SLACK)
+        reached = bracket.below_low >= rank  # then the upper threshold may lie anywhere above
+        out_ref[0] = ordered_to_float(jnp.where(reached, bracket.low, bracket.high), jnp.float32)
 
     m, n = products.shape
     return pl.pallas_call(
@@ -79,10 +86,10 @@ def compact_below(
     thresholds: Float[Array, " m"],
     *,
     slots: int,
+    parts: int = 1,
     rows: int = COMPACT_ROWS,
     depth: int = COMPACT_DEPTH,
     warps: int = COMPACT_WARPS,
-    stages: int = 1,
     interpret: bool = False,
 ) -> Kept:
     """Keeps each row's values below its threshold, and their columns.
@@ -91,14 +98,14 @@ def compact_below(
     prefix sum over the threads alone.
 
     Args:
-      products: [m, n] -2 q.x, n a multiple of depth * 32 * warps.
+      products: [m, n] -2 q.x, n a multiple of parts * depth * 32 * warps.
       norms: [n] |x|^2, infinite in columns that hold no item.
       thresholds: [m].
-      slots: values that are kept of a row at most.
+      slots: values that are kept of a row at most, a multiple of `parts`.
+      parts: of the columns, each with a program of its own: few rows alone leave a GPU idle.
       rows: rows of a program, which share the norms read; m is a multiple of it.
       depth: values of a chunk that each thread holds of a row.
       warps: warps of a program.
-      stages: loads that the compiler may have in flight.
       interpret: whether to run without a GPU, slowly.
 
     Returns:
@@ -107,6 +114,7 @@ def compact_below(
     m, n = products.shape
     threads = 32 * warps
     chunk = depth * threads
+    part, slots = n // parts, slots // parts
 
     def kernel(
         step_ref, threshold_ref, norms_ref, products_ref, values_ref, columns_ref, out_ref
@@ -116,6 +124,7 @@ def compact_below(
         # gives a thread four of them, and moves all values to other threads before they are stored.
         lane = step_ref[0] * jnp.arange(threads, dtype=jnp.int32)
         place = lane[:, None] + jnp.arange(depth, dtype=jnp.int32)[None, :] * threads
+        first = pl.program_id(1) * part
 
         def one_chunk(i: Array, counts: tuple[Array, ...]) -> tuple[Array, ...]:
             column = i * chunk + place
@@ -133,30 +142,33 @@ def compact_below(
             slot = jnp.where(fits, slot, slots) if interpret else slot  # there a race otherwise
             row = jnp.full_like(slot, r)
             pl_triton.store(values_ref.at[row, slot], value, mask=fits)
-            pl_triton.store(columns_ref.at[row, slot], column, mask=fits)
+            pl_triton.store(columns_ref.at[row, slot], first + column, mask=fits)
             return count + jnp.sum(totals, dtype=jnp.int32)
 
-        counts = jax.lax.fori_loop(0, n // chunk, one_chunk, (jnp.int32(0),) * rows)
+        counts = jax.lax.fori_loop(0, part // chunk, one_chunk, (jnp.int32(0),) * rows)
         for r in range(rows):
-            out_ref[r] = counts[r]
+            out_ref[r, 0] = counts[r]
 
-    kept = pl.BlockSpec((rows, slots), lambda i: (i, 0))
-    scalars = pl.BlockSpec((rows,), lambda i: (i,))
+    def of_part(size: int) -> pl.BlockSpec:
+        return pl.BlockSpec((rows, size), lambda i, j: (i, j))
+
     return Kept(
         *pl.pallas_call(
             kernel,
             out_shape=(
-                jax.ShapeDtypeStruct((m, slots), jnp.float32),
-                jax.ShapeDtypeStruct((m, slots), jnp.int32),
-                jax.ShapeDtypeStruct((m,), jnp.int32),
+                jax.ShapeDtypeStruct((m, parts * slots), jnp.float32),
+                jax.ShapeDtypeStruct((m, parts * slots), jnp.int32),
+                jax.ShapeDtypeStruct((m, parts), jnp.int32),
             ),
-            grid=(m // rows,),
+            grid=(m // rows, parts),
             in_specs=[
-                *(_shared(1), scalars, _shared(n)),
-                pl.BlockSpec((rows, n), lambda i: (i, 0)),
+                pl.BlockSpec((1,), lambda i, j: (0,)),
+                pl.BlockSpec((rows,), lambda i, j: (i,)),
+                pl.BlockSpec((part,), lambda i, j: (j,)),
+                of_part(part),
             ],
-            out_specs=(kept, kept, scalars),
-            compiler_params=pl_triton.CompilerParams(num_warps=warps, num_stages=stages),
+            out_specs=(of_part(slots), of_part(slots), of_part(1)),
+            compiler_params=pl_triton.CompilerParams(num_warps=warps, num_stages=1),
             interpret=interpret,
             name="compact_below",
         )(jnp.ones(1, jnp.int32), thresholds, norms, products)
@@ -176,8 +188,8 @@ def sums_of_kept(
     Equal values at the end share what is left of the rank.
 
     Args:
-      kept: a power of two slots; rows that hold fewer than a rank, or had more than their slots,
-        give sums without a meaning.
+      kept: a power of two slots and of parts; rows that hold fewer than a rank, or had more than
+        their slots, give sums without a meaning.
       self_index: [m] the column that is the query itself, or -1.
       scores: [n].
       ranks: [k].
@@ -186,12 +198,14 @@ def sums_of_kept(
     Returns:
       [m, k].
     """
-    m, slots = kept.values.shape
+    (m, slots), parts = kept.values.shape, kept.counts.shape[1]
 
     def kernel(
         ranks_ref, self_ref, count_ref, scores_ref, values_ref, columns_ref, out_ref
     ) -> None:
-        valid = jnp.arange(slots, dtype=jnp.int32) < count_ref[0]
+        slot = jnp.arange(slots, dtype=jnp.int32)
+        part = slot >> (slots // parts).bit_length() - 1
+        valid = (slot & slots // parts - 1) < count_ref[part]
         column = jnp.where(valid, columns_ref[...], 0)
         valid &= column != self_ref[0]
         values = jnp.where(valid, values_ref[...], jnp.inf)
@@ -203,7 +217,7 @@ def sums_of_kept(
         out_shape=jax.ShapeDtypeStruct((m, len(ranks)), jnp.float32),
         grid=(m,),
         in_specs=[
-            *(_shared(len(ranks)), _scalar(), _scalar(), _shared(len(scores))),
+            *(_shared(len(ranks)), _scalar(), _row(parts), _shared(len(scores))),
             *(_row(slots), _row(slots)),
         ],
         out_specs=_row(len(ranks)),
@@ -255,81 +269,15 @@ def sums_of_row(
     )(ranks, self_index, norms, scores, products)
 
 
-class _Bracket(NamedTuple):
-    """Thresholds of a row, as `_bits`: below_low <= rank <= below_high values lie below them."""
-
-    low: Int[Array, ""]
-    high: Int[Array, ""]
-    below_low: Int[Array, ""]
-    below_high: Int[Array, ""]
-
-
 def _write_sums(values, scores, ranks_ref, out_ref, number: int) -> None:
-    bits, count = _bits(values), _finite(values)
+    bits, count = float_to_ordered(values), count_finite(values)
     for k in range(number):
         rank = ranks_ref[k]
-        low, high, below_low, below_high = _bisect(bits, rank, count)
+        low, high, below_low, below_high = bisect(bits, rank, count)
         tied = jnp.maximum(below_high - below_low, 1).astype(jnp.float32)
         share = (rank - below_low).astype(jnp.float32) / tied
         weight = jnp.where(bits < low, 1.0, jnp.where(bits < high, share, 0.0))
         out_ref[k] = jnp.sum(weight * scores)
-
-
-def _bisect(
-    bits: Int[Array, " n"],
-    rank: Int[Array, ""],
-    count: Int[Array, ""],
-    *,
-    slack: Int[Array, ""] | int = 0,
-) -> _Bracket:
-    """Finds where `rank` of the `count` finite values end, by their `_bits`: floats near zero are
-    equal to some instructions.
-
-    Returns:
-      A bracket of which one threshold has `rank` values below it (the upper one: at most `slack`
-      more), or with no float between its thresholds.
-    """
-    least = jnp.min(bits)
-    most = jnp.max(jnp.where(bits < INFINITE, bits, least))
-    start = _Bracket(least, most + 1, jnp.int32(0), count)
-
-    def is_open(state: tuple[Array, _Bracket]) -> Bool[Array, ""]:
-        _, b = state
-        return (b.below_low < rank) & (rank + slack < b.below_high) & (b.high - 1 > b.low)
-
-    def step(state: tuple[Array, _Bracket]) -> tuple[Array, _Bracket]:
-        i, (low, high, below_low, below_high) = state
-        least, most = _floats(low), _floats(high)
-        part = (rank - below_low).astype(jnp.float32) / (below_high - below_low).astype(jnp.float32)
-        by_value = _bits(least + (most - least) * jnp.where((i & 1) == 0, part, 0.5))
-        by_bits = (low & high) + ((low ^ high) >> 1)  # the mean, without overflow
-        pivot = jnp.where(i < BY_VALUE, by_value, by_bits)
-        pivot = jnp.minimum(jnp.maximum(pivot, low + 1), high - 1)
-        below = jnp.sum((bits < pivot).astype(jnp.int32), dtype=jnp.int32)
-        lower = below <= rank
-        return i + 1, _Bracket(
-            jnp.where(lower, pivot, low),
-            jnp.where(lower, high, pivot),
-            jnp.where(lower, below, below_low),
-            jnp.where(lower, below_high, below),
-        )
-
-    return jax.lax.while_loop(is_open, step, (jnp.int32(0), start))[1]
-
-
-def _finite(values: Float[Array, " n"]) -> Int[Array, ""]:
-    return jnp.sum((values < jnp.inf).astype(jnp.int32), dtype=jnp.int32)
-
-
-def _bits(x: Float[Array, "..."]) -> Int[Array, "..."]:
-    """Integers in the same order as the floats."""
-    bits = jax.lax.bitcast_convert_type(x, jnp.int32)
-    return jnp.where(bits < 0, bits ^ 0x7FFFFFFF, bits)
-
-
-def _floats(bits: Int[Array, ""]) -> Float[Array, ""]:
-    """Undoes `_bits`."""
-    return jax.lax.bitcast_convert_type(jnp.where(bits < 0, bits ^ 0x7FFFFFFF, bits), jnp.float32)
 
 
 def _scalar() -> pl.BlockSpec:
@@ -348,5 +296,5 @@ def _shared(size: int) -> pl.BlockSpec:
 
 
 def _for_registers(size: int) -> pl_triton.CompilerParams:
-    warps = min(max(size // (32 * VALUES_PER_THREAD), 1), 16)
+    warps = min(max(size // (32 * VALUES_PER_THREAD), 1), MOST_WARPS)
     return pl_triton.CompilerParams(num_warps=warps, num_stages=1)

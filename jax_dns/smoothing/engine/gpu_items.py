@@ -1,0 +1,186 @@
+"""Smooths items that are one group, each other's candidates, on a GPU without work on the host.
+
+The ordinary path checks values on the host and numbers the items of each group there, which takes
+several times as long as a GPU takes for a few thousand items. Here the arrays are uploaded as they
+are, and checked and permuted on the device. Where an argument isn't plain or a value is invalid,
+nothing is returned: the ordinary path then raises the error, or does the work.
+"""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from jax_dns.errors import InputError
+from jax_dns.smoothing.engine.gpu_blocks import (
+    GpuPlan,
+    has_gpu,
+    make_plan,
+    plan_rank,
+    product_precision,
+    runs_on_gpu,
+    smooth_group,
+)
+from jax_dns.smoothing.memory_estimate import check_fits
+from jax_dns.smoothing.partition import GOLDEN_RATIO
+from jax_dns.smoothing.reference import METRICS, to_metric_space
+
+LOW_BITS = 11
+MOST_ITEMS = 2**21  # `permuted` multiplies in 32 bits
+COPIES = 5  # of the features: as they came, centred, padded, permuted, and one for the compiler
+
+
+def smooth_items_on_gpu(
+    scores: Any, features: Any, ks: Any, *, metric: str, block_size: int | None
+) -> Any:
+    """Smooths items with all others as their candidates.
+
+    Args:
+      scores: [n], not checked yet, as are all arguments.
+      features: [n, d].
+      ks: the Ks.
+      metric: "euclidean" or "cosine".
+      block_size: queries in a block; None chooses.
+
+    Returns:
+      [len(ks), n] float32, NumPy where `scores` is, else JAX. None where there is no GPU, where an
+      argument is invalid, traced, on other devices or not floating, or where `make_plan` declines.
+    """
+    if not has_gpu() or metric not in METRICS or not isinstance(ks, tuple | list | range):
+        return None
+    if not _is_plain(scores, 1) or not _is_plain(features, 2) or len(scores) != len(features):
+        return None
+    ks = tuple(ks)
+    n, d = features.shape
+    if not ks or not all(_is_whole(k) and 1 <= k <= n for k in ks) or n > MOST_ITEMS or d == 0:
+        return None
+    plan = make_plan(n, n, max(ks), block_size=block_size) if max(ks) > 1 else None
+    if plan is None:
+        return None
+    size = max(plan.columns, plan.queries)
+    try:
+        check_fits(4 * (COPIES * d * size + 2 * plan.block * plan.columns), "features")
+    except InputError:
+        return None
+    with np.errstate(over="ignore"):
+        arrays = jnp.asarray(scores, jnp.float32), jnp.asarray(features, jnp.float32)
+    if not runs_on_gpu(*arrays):
+        return None
+    out, valid = smooth_arrays(*arrays, ks=ks, plan=plan, metric=metric)
+    if not valid:
+        return None
+    return out[:, :n] if isinstance(scores, jax.Array) else np.asarray(out)[:, :n]
+
+
+def smooth_arrays(
+    scores: Float[Array, " n"],
+    features: Float[Array, "n d"],
+    *,
+    ks: tuple[int, ...],
+    plan: GpuPlan,
+    metric: str,
+) -> tuple[Float[Array, "k p"], Bool[Array, ""]]:
+    """Smooths arrays that are on the device; without a GPU the kernels are interpreted.
+
+    Args:
+      scores: [n].
+      features: [n, d].
+      ks: the Ks, at most n.
+      plan: for n items and as many queries.
+      metric: "euclidean" or "cosine".
+
+    Returns:
+      [len(ks), p] with n columns before the padding, and whether all values are valid.
+    """
+    n = len(scores)
+    size = max(plan.columns, plan.queries)
+    prepared = _prepare(scores, features, metric=metric, size=size)
+    numbers = np.array([n, _coprime_step(n), plan_rank(plan, n, max(ks)), *ks], np.int32)
+    interpret = jax.default_backend() != "gpu"
+    options = dict(plan=plan, precision=product_precision(), interpret=interpret)
+    return _smooth_prepared(*prepared, numbers, **options), prepared[2]
+
+
+@functools.partial(jax.jit, static_argnames=("metric", "size"))
+def _prepare(
+    scores: Float[Array, " n"], features: Float[Array, "n d"], *, metric: str, size: int
+) -> tuple[Float[Array, " p"], Float[Array, "p d"], Bool[Array, ""]]:
+    """Centres and pads, in a program of its own, so that the long one serves other n, too."""
+    valid = jnp.isfinite(scores).all() & jnp.isfinite(features).all()
+    if metric == "cosine":
+        valid &= jnp.any(features != 0, axis=1).all()
+    features = to_metric_space(features, metric)
+    features -= features.mean(0, keepdims=True)
+    missing = size - len(scores)
+    return jnp.pad(scores, (0, missing)), jnp.pad(features, ((0, missing), (0, 0))), valid
+
+
+@functools.partial(jax.jit, static_argnames=("plan", "precision", "interpret"))
+def _smooth_prepared(
+    scores: Float[Array, " p"],
+    features: Float[Array, "p d"],
+    valid: Bool[Array, ""],
+    numbers: Int[Array, " s"],
+    *,
+    plan: GpuPlan,
+    precision: Any,
+    interpret: bool,
+) -> Float[Array, "k p"]:
+    """Smooths padded arrays; `numbers` are n, a step coprime to it, the sample's rank and Ks."""
+    n, step, rank, ks = numbers[0], numbers[1], numbers[2], numbers[3:]
+    order = permuted(n, step, len(scores)) if plan.sample else jnp.arange(len(scores))
+    return smooth_group(
+        jnp.zeros((len(ks), len(scores))),
+        scores,
+        features,
+        scores,
+        features,
+        order[: plan.columns],
+        n,
+        order[: plan.queries],
+        jnp.where(valid, n, 0),  # no row is smoothed again in vain
+        jnp.arange(plan.queries, dtype=jnp.int32),
+        ks,
+        rank,
+        plan=plan,
+        precision=precision,
+        interpret=interpret,
+    )
+
+
+def permuted(n: Int[Array, ""], step: Int[Array, ""], size: int) -> Int[Array, " size"]:
+    """Returns i * step mod n for i < n, in pseudo-random order, and zeros up to `size`.
+
+    Args:
+      n: at most MOST_ITEMS.
+      step: coprime to n, below it.
+      size: at least n.
+    """
+    n, step = n.astype(jnp.uint32), step.astype(jnp.uint32)
+    i = jnp.arange(size, dtype=jnp.uint32)
+    high, low = i >> LOW_BITS, i & (2**LOW_BITS - 1)
+    row = (high * ((step << LOW_BITS) % n) + low * step % n) % n
+    return jnp.where(i < n, row, 0).astype(jnp.int32)
+
+
+def _coprime_step(n: int) -> int:
+    step = max(1, round(GOLDEN_RATIO * n))
+    while np.gcd(step, n) > 1:
+        step += 1
+    return step % n
+
+
+def _is_plain(x: Any, rank: int) -> bool:
+    """Returns whether x is an array with values of a floating type on one device at most."""
+    if isinstance(x, jax.core.Tracer) or not isinstance(x, np.ndarray | jax.Array):
+        return False
+    floating = jnp.issubdtype(x.dtype, jnp.floating) and x.ndim == rank and len(x) > 0
+    one = not isinstance(x, jax.Array) or len(x.devices()) == 1
+    return floating and one and not jax.config.jax_enable_x64
+
+
+def _is_whole(k: Any) -> bool:
+    return isinstance(k, int | np.integer) and not isinstance(k, bool)
