@@ -83,9 +83,9 @@ def versions(options) -> None:
 
 
 def check_rows(name: str, rows, got, scores, features, k, **new) -> None:
-    from exactness import illegal
+    from exactness import count_inexact_rows
 
-    wrong = illegal(rows, got, scores, features, k, **new)
+    wrong = count_inexact_rows(rows, got, scores, features, k, **new)
     say(f"{'WRONG' if wrong else 'exact'}: {name}, K = {k}: {wrong} of {len(rows)} rows not exact")
 
 

@@ -71,12 +71,19 @@ def check_format(workdir: Path) -> None:
 def write_provenance(config: ConfigDict, workdir: Path, command: str) -> None:
     """Writes the config, the versions of the packages and the command line."""
     write_text(workdir / "config.json", config.to_json(indent=1) + "\n")
-    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
+    versions = {name: _version(name) for name in PACKAGES}
     versions |= {"python": platform.python_version(), "device": jax.devices()[0].device_kind}
     versions["format_version"] = FORMAT_VERSION
     if command:
         versions["command"] = command
     write_json(workdir / "versions.json", versions)
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:  # run from a checkout that isn't installed
+        return "not installed"
 
 
 def read_provenance(workdir: Path) -> dict[str, Any]:
