@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from command_line import run
+from command_line import make_parser, run_main
 from tqdm import tqdm
 
 from jax_dns.components import SMOOTHING, code_digest
@@ -255,9 +255,7 @@ def named(kind: str) -> Callable[[str], tuple[str, Path]]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Computes what is missing, prints the table and writes the files."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__ or "")
     parser.add_argument("--segments", type=Path, nargs="+", default=[], metavar="FILE")
     parser.add_argument("--scores", type=named("FOLDER"), nargs="+", default=[])
     parser.add_argument("--features", type=named("FILE"), nargs="+", default=[])
@@ -291,8 +289,11 @@ def main(arguments: list[str] | None = None) -> None:
     print(text)
     write_text(options.out / "matrix.md", text)
     write_text(options.out / "matrix.csv", to_csv([COLUMNS, *rows]))
-    draw(options.out / "matrix.png", rows)
+    try:
+        draw(options.out / "matrix.png", rows)
+    except ImportError:
+        print("No figure: matplotlib is not installed (pip install 'jax-dns[viz]').")
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)
