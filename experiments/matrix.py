@@ -281,7 +281,9 @@ def main(arguments: list[str] | None = None) -> None:
         for rule in (ALONE, *options.rules):
             cells = {
                 one.machine: cached_cell(options.out / "cells", one, rule, sections, options.draws)
-                for one in tqdm(machines, desc=f"{scorer} x {space}, {rule}", leave=False)
+                for one in tqdm(
+                    machines, desc=f"{scorer} x {space}, {rule}", leave=False, disable=None
+                )
             }
             alone = alone or cells
             rows.append(table_row(scorer, space, rule, cells, alone))
