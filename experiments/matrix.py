@@ -11,7 +11,8 @@ Neighbours are of the same section. Each rule's setting and pool (source domain,
 on the development sections; the oracle chooses them on the evaluation sections. Figures are means
 over machine types of the harmonic mean of AUC and pAUC over the evaluation sections, in percent,
 in both readings: sections pooled over their domains, or each domain by itself. Intervals are of
-1,000 bootstrap resamples of clips, drawn alike for all rows, for the reading "pooled".
+1,000 bootstrap resamples of the clips rated, the same for all rows; settings and smoothed scores
+stay as they are. They are for the reading "pooled".
 
 Writes matrix.csv, matrix.md and matrix.png, a heat map, and one file a cell in cells/, so that a
 second call computes only cells that are missing or whose scores, features, fields or code changed.
@@ -24,7 +25,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from command_line import run
+from command_line import make_parser, run_main
 from tqdm import tqdm
 
 from jax_dns.components import SMOOTHING, code_digest
@@ -48,9 +49,7 @@ FACTS = Facts(16_000, 64_000, n_sections=1)  # rules don't use them
 ALONE = "none"  # the rule of the scorer alone
 RULES: dict[str, dict] = {
     "Eq. 7": {"name": "uniform"},
-    "Gaussian": {"name": "weighted", "weights": "gaussian"},
-    "inverse": {"name": "weighted", "weights": "inverse"},
-    "rank": {"name": "weighted", "weights": "rank"},
+    **{w: {"name": "weighted", "weights": w} for w in ("gaussian", "inverse", "rank")},
     "mutual": {"name": "mutual"},
     "K-grid mean": {"name": "grid_mean"},
     "attention": {"name": "attention"},
@@ -212,7 +211,7 @@ def table_row(scorer: str, space: str, rule: str, cells: dict[str, dict], alone:
     interval = np.nanquantile(resampled, (0.025, 0.975))
     paired = np.nanquantile(resampled - before, (0.025, 0.975))
     values = (mean("pooled"), *interval, difference, *paired)
-    names = ("by_domain", "oracle_pooled", "oracle_by_domain", "auc", "pauc")
+    names = COLUMNS[10:15]
     settings = "; ".join(f"{m} {c['setting']}" for m, c in cells.items() if c["setting"])
     return (
         *(scorer, space, rule, len(cells)),
@@ -224,7 +223,7 @@ def table_row(scorer: str, space: str, rule: str, cells: dict[str, dict], alone:
 def to_markdown(rows: Sequence[tuple]) -> str:
     """Formats the table without its settings."""
     heads = ("scorer", "features", "rule", "pooled [95 %]", "gain [95 %]", "by domain")
-    heads = (*heads, "oracle, pooled", "oracle, by domain", "AUC", "pAUC")
+    heads += ("oracle pooled", "oracle by domain", "AUC", "pAUC")
     lines = [heads, ["---"] * len(heads)]
     for row in rows:
         pooled = f"{row[4]} [{row[5]}, {row[6]}]"
@@ -255,9 +254,7 @@ def named(kind: str) -> Callable[[str], tuple[str, Path]]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Computes what is missing, prints the table and writes the files."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__ or "")
     parser.add_argument("--segments", type=Path, nargs="+", default=[], metavar="FILE")
     parser.add_argument("--scores", type=named("FOLDER"), nargs="+", default=[])
     parser.add_argument("--features", type=named("FILE"), nargs="+", default=[])
@@ -283,7 +280,9 @@ def main(arguments: list[str] | None = None) -> None:
         for rule in (ALONE, *options.rules):
             cells = {
                 one.machine: cached_cell(options.out / "cells", one, rule, sections, options.draws)
-                for one in tqdm(machines, desc=f"{scorer} x {space}, {rule}", leave=False)
+                for one in tqdm(
+                    machines, desc=f"{scorer} x {space}, {rule}", leave=False, disable=None
+                )
             }
             alone = alone or cells
             rows.append(table_row(scorer, space, rule, cells, alone))
@@ -291,8 +290,11 @@ def main(arguments: list[str] | None = None) -> None:
     print(text)
     write_text(options.out / "matrix.md", text)
     write_text(options.out / "matrix.csv", to_csv([COLUMNS, *rows]))
-    draw(options.out / "matrix.png", rows)
+    try:
+        draw(options.out / "matrix.png", rows)
+    except ImportError:
+        print("No figure: matplotlib is not installed (pip install 'jax-dns[viz]').")
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

@@ -119,3 +119,18 @@ def test_first_weights_count_by_their_content(tmp_path):
     before = component_key(c, "discriminative")
     (tmp_path / "w.npz").write_bytes(b"2")
     assert component_key(c, "discriminative") != before
+
+
+def test_every_component_can_be_named_on_the_papers_config():
+    """`--config.generative.name=idnn`: the default's own fields, unchanged, are left out."""
+    for kind, factories in components.COMPONENTS.items():
+        for name in [name for name in factories if ":" not in name]:
+            c = config.get_config()
+            c[kind].name = name
+            if name == "precomputed":  # needs a path
+                with pytest.raises(InputError, match=r"discriminative\.path: empty"):
+                    build(c, kind, FACTS)
+                continue
+            assert build(c, kind, FACTS) is not None
+            c[kind] = config.MAKERS[kind](name)
+            assert component_key(c, kind)

@@ -21,7 +21,7 @@ SMALLEST = 1e-30  # the least temperature, where all features coincide
 def attention(
     facts: Facts,
     *,
-    temperatures: tuple[float, ...] = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
+    temperatures: tuple[float, ...] = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0),
     metric: str = "euclidean",
     same_clip: bool = True,
 ) -> SmoothingRule:
