@@ -1,6 +1,7 @@
 """SIGTERM: the state is saved where it is, the exit code says so, and nothing changes the end."""
 
 import json
+import random
 import signal
 import time
 
@@ -39,6 +40,22 @@ def test_terminated_in_every_stage(undisturbed, tmp_path):
     for stage in list(STAGES)[1:]:
         code, text = terminate_in(stage, tmp_path / "w")
         assert code in (143, 0), (stage, text)  # 0: it was done before the signal came
+        assert "Traceback" not in text
+    code, text = finish(tmp_path / "w")
+    assert code == 0, text
+    assert_same(tmp_path / "w", undisturbed)
+
+
+@pytest.mark.soak
+def test_signals_at_random_moments(undisturbed, tmp_path):
+    """Start-up, tracing, compiling: none is lost, and what was saved is used by the next run."""
+    rng = random.Random(0)
+    for number, expected in 8 * [(signal.SIGINT, 130), (signal.SIGTERM, 143)]:
+        process = start(tmp_path / "w")
+        time.sleep(rng.uniform(2.0, 9.0))
+        process.send_signal(number)
+        code, text = process.wait(timeout=60), (tmp_path / "w.log").read_text()
+        assert code in (expected, 0), (number, text)  # 0: it was done before the signal came
         assert "Traceback" not in text
     code, text = finish(tmp_path / "w")
     assert code == 0, text
