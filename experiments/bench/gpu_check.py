@@ -82,10 +82,10 @@ def versions(options) -> None:
         say(f"torch {torch.__version__}, CUDA {torch.cuda.is_available()}")
 
 
-def check_rows(name: str, rows, got, scores, features, k, **new) -> None:
+def check_rows(name: str, rows, got, scores, features, k, queries=None) -> None:
     from exactness import count_inexact_rows
 
-    wrong = count_inexact_rows(rows, got, scores, features, k, **new)
+    wrong = count_inexact_rows(rows, got, scores, features, k, queries)
     say(f"{'WRONG' if wrong else 'exact'}: {name}, K = {k}: {wrong} of {len(rows)} rows not exact")
 
 
@@ -108,7 +108,7 @@ def exactness(options) -> None:
         new = scores[of_one & ~pool][:60], features[of_one & ~pool][:60]
         part = got[of_one & ~pool][:60]
         items = scores[of_one & pool], features[of_one & pool]
-        check_rows(f"{n} items, groups and pool", range(len(part)), part, *items, k, new=new)
+        check_rows(f"{n} items, groups and pool", range(len(part)), part, *items, k, queries=new)
     features = np.repeat(np.eye(4, options.d, dtype=np.float32), n // 4, axis=0)
     begin = time.perf_counter()
     got = smooth(scores, features, ks[1])
