@@ -27,7 +27,7 @@ def rows(rng):
 @pytest.mark.parametrize("rank", [0, 1, 20, 45])
 def test_a_threshold_has_the_rank_below_it_or_equal_values_share(rng, rank):
     for values in rows(rng):
-        got, low, high = bracket(values, rank, 0)
+        got, *_ = bracket(values, rank, 0)
         below_low, below_high = got.below_low, got.below_high
         assert below_low <= rank <= below_high
         ordered = np.asarray(float_to_ordered(jnp.asarray(values)))  # exact where floats underflow
