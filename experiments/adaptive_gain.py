@@ -30,7 +30,8 @@ from tqdm import tqdm
 
 from jax_dns.evaluation.metrics import bulk_auc
 from jax_dns.evaluation.tables import Table, to_markdown
-from jax_dns.smoothing.adaptive import GATE, MIN_MIX, STRICT_GATE, smooth_adaptively
+from jax_dns.smoothing.adaptive import MIN_MIX, STRICT_GATE, smooth_adaptively
+from jax_dns.smoothing.separation import GATE
 
 ORACLE = "oracle K"
 RULES = (fixed(16), fixed(64), HALF, ADAPTIVE, STRICT, FUSION)

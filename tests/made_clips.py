@@ -7,7 +7,7 @@ import numpy as np
 from jax_dns.data.audio_cache import AudioStore
 from jax_dns.data.clips import Clip
 from jax_dns.data.sampler import split_clips
-from jax_dns.training.trainers import TrainingClips
+from jax_dns.training.batches import TrainingClips
 
 
 def training_clips(machine, value, sections=(0, 3), n=10, length=50):

@@ -5,14 +5,9 @@ from jaxtyping import Float
 from paper.cells import Cell, CellDraw
 from scipy.stats import rankdata
 
-from jax_dns.smoothing.adaptive import (
-    GATE,
-    STRICT_GATE,
-    AdaptiveChoice,
-    gaussianise,
-    smooth_adaptively,
-)
+from jax_dns.smoothing.adaptive import STRICT_GATE, AdaptiveChoice, gaussianise, smooth_adaptively
 from jax_dns.smoothing.api import smooth_grid
+from jax_dns.smoothing.separation import GATE
 
 KS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 BASE, HALF, ADAPTIVE, STRICT, FUSION = "a_G", "half dose", "adaptive", "adaptive, gate 3", "fusion"

@@ -9,8 +9,9 @@ from paper.amounts import KS
 from paper.cells import Cell, CellDraw, draw
 
 from jax_dns.smoothing import adaptive
-from jax_dns.smoothing.adaptive import WEIGHTS, gaussianise, separations, standardise
+from jax_dns.smoothing.adaptive import gaussianise
 from jax_dns.smoothing.api import smooth_grid
+from jax_dns.smoothing.separation import WEIGHTS, separations, standardise
 
 GATED_FUSION, GATED_BOTH, PERMUTATION = "gated fusion", "gated both", "permutation gate"
 PERMUTATIONS = 39

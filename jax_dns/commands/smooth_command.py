@@ -104,7 +104,7 @@ def _smooth_adaptively(
     from jax_dns.score_files.adaptive_scores import smooth_scores_adaptively, with_known_normals
     from jax_dns.score_files.join import join
     from jax_dns.score_files.select_k import before_and_after
-    from jax_dns.smoothing.adaptive import GATE
+    from jax_dns.smoothing.separation import GATE
 
     if known is None:
         raise InputError(f"{options.known_normals}: no scores (expected known normal clips)")

@@ -14,7 +14,7 @@ from jax_dns.errors import InputError
 from jax_dns.fingerprints import fingerprint, is_done, is_whole, read_stamp, write_stamp
 from jax_dns.pipeline.index import Machine, hop_samples, segment_samples, training_clips
 from jax_dns.pipeline.score_and_embed import score_and_embed
-from jax_dns.pipeline.train import DONE, describe, model_folder, network_settings
+from jax_dns.pipeline.training_tasks import DONE, describe, model_folder, network_settings
 from jax_dns.segments_file import Segments, read_segments, write_segments
 from jax_dns.training.fitted import MACHINE, read_fitted
 from jax_dns.training.loop import restore_trained

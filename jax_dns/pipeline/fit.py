@@ -19,7 +19,7 @@ from jax_dns.pipeline.method_results import (
     segments_digest,
     write_method_results,
 )
-from jax_dns.pipeline.train import describe
+from jax_dns.pipeline.training_tasks import describe
 from jax_dns.segments_file import Segments, clip_mean, clips_of, read_segments
 from jax_dns.types import Facts, InlierModel, Setting
 

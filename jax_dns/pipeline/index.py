@@ -11,7 +11,7 @@ from jax_dns.data.clips import Clip
 from jax_dns.data.layouts import index_clips
 from jax_dns.data.sampler import split_clips
 from jax_dns.errors import InputError
-from jax_dns.training.trainers import TrainingClips
+from jax_dns.training.batches import TrainingClips
 
 
 class Machine(NamedTuple):

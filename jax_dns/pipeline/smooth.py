@@ -19,7 +19,7 @@ from jax_dns.pipeline.method_results import (
     segments_digest,
     write_method_results,
 )
-from jax_dns.pipeline.train import describe
+from jax_dns.pipeline.training_tasks import describe
 from jax_dns.segments_file import Clips, Segments, clip_mean, clips_of, read_segments
 from jax_dns.smoothing.adaptive import METHOD, smooth_adaptively, smooth_groups_adaptively
 from jax_dns.smoothing.transforms import transform_scores

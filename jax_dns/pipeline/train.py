@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -10,49 +9,37 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from jax_dns.components import build, component_key
+from jax_dns.components import build
 from jax_dns.data import device_cache
 from jax_dns.errors import InputError
-from jax_dns.fingerprints import fingerprint, is_done, reset_if_stale, without_fields, write_stamp
+from jax_dns.fingerprints import fingerprint, reset_if_stale, write_stamp
 from jax_dns.pipeline.index import (
     Machines,
     hop_samples,
-    outlier_clips,
     segment_samples,
     training_clips,
 )
+from jax_dns.pipeline.training_tasks import (
+    DONE,
+    Task,
+    describe,
+    is_task_done,
+    list_tasks,
+    network_settings,
+    schedule,
+)
 from jax_dns.pipeline.validate_config import check_network
-from jax_dns.training.epochs import BATCH
-from jax_dns.training.fitted import fit_model
-from jax_dns.training.loop import is_trained
-from jax_dns.training.trainers import (
-    BatchSource,
-    Schedule,
-    TrainingData,
+from jax_dns.training.batches import (
     check_outliers,
-    join_clips,
-    train_model,
     uses_outliers,
 )
+from jax_dns.training.epochs import BATCH
+from jax_dns.training.fitted import fit_model
+from jax_dns.training.trainers import BatchSource, train_model
 from jax_dns.training.vmapped import Run, train_vmapped
-from jax_dns.types import Facts, GradientModel, StoredFeatures
+from jax_dns.types import GradientModel, StoredFeatures
 
-ALL = "all_machines"  # the folder of a model that is trained on all machine types at once
-DONE = "done"  # the stamp of a finished training
-# Fields of a training that don't change its result.
-BOOKKEEPING = ("validate_every", "save_every", "eval_batch_size", "vmap_runs")
 GetSource = Callable[[], BatchSource]  # called only where there is something to train
-
-
-class Task(NamedTuple):
-    """One training that a run needs."""
-
-    title: str
-    data: TrainingData
-    seed: int
-    folder: Path
-    facts: Facts
-    key: str
 
 
 def make_source(config: ConfigDict, machines: Machines) -> BatchSource:
@@ -101,8 +88,8 @@ def train(
     tasks = [
         task
         for seed, by_machine in folders.items()
-        for task in _tasks(config, kind, machines, by_machine, seed)
-        if not _is_trained(config, kind, task)
+        for task in list_tasks(config, kind, machines, by_machine, seed)
+        if not is_task_done(config, kind, task)
     ]
     if not tasks:
         return
@@ -145,103 +132,6 @@ def train(
                 )
             ]
         _write_stamp(config, kind, task, files)
-
-
-def network_settings(config: ConfigDict, kind: str) -> str:
-    """Fingerprints a network's code, settings and input format, without the recordings."""
-    d, section = config.data, config[kind]
-    unused = BOOKKEEPING if section.checkpoint == "last" else BOOKKEEPING[1:]
-    audio = [d.sample_rate, d.channel, d.standardise, d.segment_seconds, d.train_fraction]
-    training = without_fields(config[kind], *unused)
-    training = {
-        k: training[k]
-        for k in ("epochs", "batch_size", "checkpoint", "validate_every")
-        if k in training
-    }
-    return fingerprint(component_key(config, kind), training, audio)
-
-
-def schedule(config: ConfigDict, kind: str) -> Schedule:
-    """Reads a training's length and checkpoints from the config."""
-    section = config[kind]
-    return Schedule(
-        section.epochs,
-        section.batch_size,
-        section.validate_every,
-        section.save_every,
-        section.checkpoint,
-        section.get("eval_batch_size", section.batch_size),
-        config.tensorboard,
-        config.profile,
-    )
-
-
-def scope_of(config: ConfigDict, kind: str) -> str:
-    """Tells what a component trains on; a fitted model on the machine type's own clips."""
-    return getattr(describe(config, kind), "scope", "target")
-
-
-def describe(config: ConfigDict, kind: str) -> Any:
-    """Builds a component for its name and scope alone, without facts of the data."""
-    facts = Facts(config.data.sample_rate, segment_samples(config), n_sections=1)
-    return build(config, kind, facts, trained=True)
-
-
-def model_folder(config: ConfigDict, kind: str, machine_folder: Path) -> Path:
-    """Returns the folder of a machine type's trained component."""
-    if scope_of(config, kind) == "all":
-        return machine_folder.parent / ALL / kind
-    return machine_folder / kind
-
-
-def _tasks(
-    config: ConfigDict, kind: str, machines: Machines, folders: dict[str, Path], seed: int
-) -> list[Task]:
-    """Lists the trainings of one seed."""
-    scope, name = scope_of(config, kind), describe(config, kind).name
-    sources = {m: training_clips(config, machine, seed) for m, machine in machines.items()}
-    for machine in folders:
-        if not sources[machine].clips:
-            raise InputError(
-                f"{config.data.root}: {machine} has no training clips, nothing to train on "
-                "(expected section_SS_<domain>_train_normal_NNNN.wav)"
-            )
-    data = {}
-    if scope == "all":
-        parts = [source for source in sources.values() if source.clips]
-        data[ALL] = TrainingData(join_clips(parts))
-        folders = {ALL: next(iter(folders.values())).parent / ALL}
-    else:
-        for machine in folders:
-            outliers = ()
-            if scope == "target+outliers":
-                outliers = outlier_clips(config, machines, machine, seed)
-            data[machine] = TrainingData(sources[machine], outliers)
-    settings = network_settings(config, kind)
-    return [
-        Task(
-            f"{machine} {name}" if len(config.seeds) == 1 else f"{machine} {name} seed {seed}",
-            part,
-            seed,
-            folders[machine] / kind,
-            Facts(
-                config.data.sample_rate,
-                segment_samples(config),
-                len(part.section_classes),
-                part.n_labels,
-            ),
-            fingerprint(settings, seed, part.target.digests, [o.digests for o in part.outliers]),
-        )
-        for machine, part in data.items()
-    ]
-
-
-def _is_trained(config: ConfigDict, kind: str, task: Task) -> bool:
-    if not is_done(task.folder, DONE, task.key):
-        return False
-    if not isinstance(describe(config, kind), GradientModel):
-        return True  # its file is listed in the stamp
-    return is_trained(task.folder, checkpoint=config[kind].checkpoint)
 
 
 def _write_stamp(config: ConfigDict, kind: str, task: Task, files: list[Path]) -> None:

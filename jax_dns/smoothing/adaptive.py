@@ -19,26 +19,30 @@ If no candidate reaches Delta / s = 2.5 (the gate), a_G is kept; otherwise the c
 largest Delta - s is taken. A guard refuses where R lies apart from U in feature space.
 """
 
-import functools
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Float, Int
 from scipy.special import ndtri
 from scipy.stats import rankdata
 
 from jax_dns.errors import InputError
 from jax_dns.smoothing.api import smooth, smooth_grid, smooth_queries
+from jax_dns.smoothing.separation import (
+    GATE,
+    WEIGHTS,
+    choose,
+    mix_candidates,
+    separations,
+    standardise,
+)
 
 METHOD = "Proposed (adaptive)"  # the method's name in tables
-GATE = 2.5
 STRICT_GATE = 3.0
 MIN_MIX = 0.4  # of the guard
 FEWEST_KNOWN = 20  # known normals: on pure noise 20 or 30 pass the gate in 7 % of trials, 8 in 13 %
 KS = (2, 4, 8, 16, 32, 64, 128, 256)
-WEIGHTS = (0.75, 0.5, 0.25, 0.1)
 MIX_NEIGHBOURS = 16
 
 
@@ -242,88 +246,6 @@ def guard_value(
     )
     share = min(float(smoothed.mean(dtype=np.float64)) * (k + 2) / k, 0.999)
     return share / (1 - share) / (m / (r - 1))
-
-
-def mix_candidates(
-    g: Float[np.ndarray, " n"], smoothed: Float[np.ndarray, "k n"], ks: list[int]
-) -> Float[Array, "c n"]:
-    """Returns c_0 and, for each K, c_{K,w} for each weight w.
-
-    Args:
-      g: [n] Gaussian scores of unlabelled items and known normals.
-      smoothed: [len(ks), n] Eq. 7's means of g.
-      ks: the Ks, 2 or more.
-
-    Returns:
-      [1 + 4 len(ks), n].
-    """
-    return _candidates(jnp.asarray(g), jnp.asarray(smoothed), jnp.asarray(ks))
-
-
-@jax.jit
-def _candidates(
-    g: Float[Array, " n"], smoothed: Float[Array, "k n"], ks: Array
-) -> Float[Array, "c n"]:
-    ks = ks[:, None].astype(g.dtype)
-    means = standardise((ks * smoothed - g[None, :]) / (ks - 1))
-    own, weights = standardise(g[None, :]), jnp.asarray(WEIGHTS, g.dtype)[None, :, None]
-    mixed = weights * own[None] + (1 - weights) * means[:, None]
-    return jnp.concatenate([own, mixed.reshape(-1, len(g))])
-
-
-def standardise(values: Float[Array, "c n"]) -> Float[Array, "c n"]:
-    """Returns rows of mean 0 and deviation 1; constant rows become 0."""
-    centred = values - values.mean(1, keepdims=True)
-    return centred / (centred.std(1, keepdims=True) + 1e-12)
-
-
-@functools.partial(jax.jit, static_argnames=("n_unlabelled",))
-def separations(
-    candidates: Float[Array, "c n"], *, n_unlabelled: int
-) -> tuple[Float[Array, " c"], Float[Array, " c"]]:
-    """Returns Delta and s of every candidate against the first.
-
-    Args:
-      candidates: [c, n] scores, those of the unlabelled items first; row 0 is c_0.
-      n_unlabelled: |U|.
-
-    Returns:
-      Delta [c] and s [c]; both 0 for the first.
-    """
-
-    def placements(c: Float[Array, " n"]) -> tuple[Float[Array, " m"], Float[Array, " r"]]:
-        u, r = c[:n_unlabelled], c[n_unlabelled:]
-        return _share_below(r, u), 1 - _share_below(u, r)
-
-    of_u, of_r = jax.vmap(placements)(candidates)
-    of_u, of_r = of_u - of_u[:1], of_r - of_r[:1]
-    variance = of_u.var(1) / of_u.shape[1] + of_r.var(1) / of_r.shape[1]
-    return of_u.mean(1), jnp.sqrt(variance)
-
-
-def _share_below(items: Float[Array, " n"], values: Float[Array, " m"]) -> Float[Array, " m"]:
-    """Returns the share of items below each value, ties half."""
-    items = jnp.sort(items)
-    left, right = (jnp.searchsorted(items, values, side=side) for side in ("left", "right"))
-    return (left + right) / (2 * len(items))
-
-
-def choose(
-    gain: Float[Array, " c"], error: Float[Array, " c"], *, gate: float = GATE
-) -> tuple[int, float]:
-    """Returns the candidate to take, 0 for a_G, and the largest Delta / s.
-
-    Args:
-      gain: [c] Delta; the first is c_0's, 0.
-      error: [c] s.
-      gate: the ratio that some candidate must reach.
-    """
-    gain, error = np.asarray(gain), np.asarray(error)
-    if len(gain) < 2:
-        return 0, float("nan")
-    ratio = float((gain[1:] / np.maximum(error[1:], 1e-9)).max())
-    bound = np.append(0.0, (gain - error)[1:])
-    return (int(bound.argmax()) if ratio >= gate else 0), ratio
 
 
 def _kept(g: np.ndarray, m: int, reason: str, ratio: float, mix: float) -> AdaptiveChoice:

@@ -11,7 +11,7 @@ from jax_dns.data.crops import read_segments, segment_table
 from jax_dns.data.device_cache import Recording
 from jax_dns.errors import InputError
 from jax_dns.files import read_npz, write_npz
-from jax_dns.training.trainers import TrainingClips
+from jax_dns.training.batches import TrainingClips
 from jax_dns.types import FittedModel, Variables
 
 FILE = "fitted.npz"

@@ -19,12 +19,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jax_dns.files import write_text
 from jax_dns.training import checkpoints
-from jax_dns.training.epochs import BatchSpec, from_cache, on_device
-from jax_dns.training.loop import LAST, train_loop
-from jax_dns.training.steps import Step, TrainState, create_state, train_step
-from jax_dns.training.trainers import (
-    FROM_HOST,
-    BatchSource,
+from jax_dns.training.batches import (
     Schedule,
     TrainingData,
     batch_plan,
@@ -32,6 +27,10 @@ from jax_dns.training.trainers import (
     training_recordings,
     validation,
 )
+from jax_dns.training.epochs import BatchSpec, from_cache, on_device
+from jax_dns.training.loop import LAST, train_loop
+from jax_dns.training.steps import Step, TrainState, create_state, train_step
+from jax_dns.training.trainers import FROM_HOST, BatchSource
 from jax_dns.types import GradientModel
 
 RUNS = "runs"  # the mesh axis that the runs are spread over

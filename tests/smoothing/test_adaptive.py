@@ -8,13 +8,8 @@ from scipy.stats import norm
 
 from jax_dns.errors import InputError
 from jax_dns.smoothing import adaptive
-from jax_dns.smoothing.adaptive import (
-    gaussianise,
-    guard_value,
-    separations,
-    smooth_adaptively,
-    smooth_dose,
-)
+from jax_dns.smoothing.adaptive import gaussianise, guard_value, smooth_adaptively, smooth_dose
+from jax_dns.smoothing.separation import separations
 
 
 @pytest.fixture(scope="module")

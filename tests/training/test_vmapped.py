@@ -9,17 +9,10 @@ from made_clips import training_clips
 from toy_models import toy_autoencoder
 
 from jax_dns.data.device_cache import upload
+from jax_dns.training.batches import Schedule, TrainingClips, TrainingData, random_crops
 from jax_dns.training.loop import restore_trained
 from jax_dns.training.steps import create_state, jitted_apply
-from jax_dns.training.trainers import (
-    FROM_HOST,
-    BatchSource,
-    Schedule,
-    TrainingClips,
-    TrainingData,
-    random_crops,
-    train_model,
-)
+from jax_dns.training.trainers import FROM_HOST, BatchSource, train_model
 from jax_dns.training.vmapped import Run, train_vmapped
 
 SEGMENT = 400  # twenty windows: BatchNorm of few amplifies rounding
