@@ -8,6 +8,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jax_dns.smoothing.engine.float_bits import float_to_ordered, ordered_to_float
 
+FLOAT32 = jnp.dtype(jnp.float32)
 BY_VALUE = 16  # steps that divide the values' range, before steps that divide the floats' bits
 INFINITE = 0x7F800000  # bits of infinity
 
@@ -52,7 +53,7 @@ def bisect(
 
     def step(state: tuple[Array, RowBracket]) -> tuple[Array, RowBracket]:
         i, (low, high, below_low, below_high) = state
-        least, most = ordered_to_float(low, jnp.float32), ordered_to_float(high, jnp.float32)
+        least, most = ordered_to_float(low, FLOAT32), ordered_to_float(high, FLOAT32)
         part = (rank - below_low).astype(jnp.float32) / (below_high - below_low).astype(jnp.float32)
         by_value = float_to_ordered(least + (most - least) * jnp.where((i & 1) == 0, part, 0.5))
         by_bits = (low & high) + ((low ^ high) >> 1)  # the mean, without overflow

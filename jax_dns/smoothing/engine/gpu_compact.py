@@ -19,7 +19,7 @@ from jax.experimental.pallas import triton as pl_triton
 from jaxtyping import Array, Float, Int
 
 from jax_dns.smoothing.engine.float_bits import float_to_ordered, ordered_to_float
-from jax_dns.smoothing.engine.gpu_bisect import bisect, count_finite
+from jax_dns.smoothing.engine.gpu_bisect import FLOAT32, bisect, count_finite
 
 COMPACT_ROWS, COMPACT_DEPTH, COMPACT_WARPS = 4, 4, 4  # of `compact_below`, the fastest on an H100
 CHUNK = COMPACT_DEPTH * 32 * COMPACT_WARPS  # columns that it reads at once
@@ -65,7 +65,7 @@ def sample_thresholds(
         rank = jnp.minimum(rank_ref[0], available)
         bracket = bisect(float_to_ordered(values), rank, available, slack=rank // SLACK)
         reached = bracket.below_low >= rank  # then the upper threshold may lie anywhere above
-        out_ref[0] = ordered_to_float(jnp.where(reached, bracket.low, bracket.high), jnp.float32)
+        out_ref[0] = ordered_to_float(jnp.where(reached, bracket.low, bracket.high), FLOAT32)
 
     m, n = products.shape
     return pl.pallas_call(
