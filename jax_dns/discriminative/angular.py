@@ -262,5 +262,5 @@ def next_scale(
     """
     total = jax.nn.logsumexp(scale * cosine, axis=(1, 2))
     mean = jax.nn.logsumexp(total) - jnp.log(len(total))
-    own = jnp.sum(target * angle(cosine.max(-1)), axis=-1)
-    return jax.lax.stop_gradient(mean / jnp.cos(jnp.minimum(jnp.pi / 4, jnp.median(own))))
+    true_angle = jnp.sum(target * angle(cosine.max(-1)), axis=-1)
+    return jax.lax.stop_gradient(mean / jnp.cos(jnp.minimum(jnp.pi / 4, jnp.median(true_angle))))
