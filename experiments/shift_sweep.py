@@ -1,4 +1,4 @@
-"""Draws AE, SerialOE and Proposed against the size of the domain shift, on synthetic factories.
+"""Draws each method's results against the size of the domain shift, on synthetic factories.
 
     python experiments/shift_sweep.py --out=shift_sweep
 
@@ -48,7 +48,9 @@ STYLES = {  # Okabe and Ito's colours
     "AE": ("#D55E00", "o", "--"),
     "Proposed": ("#0072B2", "D", "-"),
     "Proposed (Oracle)": ("#56B4E9", "^", "-."),
+    "Proposed (adaptive)": ("#CC79A7", "v", (0, (3, 1, 1, 1))),
 }
+OTHER_STYLE = ("0.5", "x", ":")  # of further methods
 SETTING = ("seed", "machine", "method", "value", "data")  # columns of results.csv
 
 
@@ -160,8 +162,9 @@ def values_of(points: Sequence[Point], shift: float, method: str, column: str) -
 
 
 def methods_of(points: Sequence[Point]) -> list[str]:
-    """Returns the methods that have results, in the order of Table II."""
-    return [method for method in STYLES if any(p.method == method for p in points)]
+    """Returns the methods that have results, those of Table II first."""
+    methods = dict.fromkeys(point.method for point in points)
+    return [*(m for m in STYLES if m in methods), *(m for m in methods if m not in STYLES)]
 
 
 def format_tables(points: Sequence[Point]) -> str:
@@ -190,7 +193,7 @@ def draw(points: Sequence[Point]) -> Any:
     for axes, (column, title) in zip(panels, PANELS.items()):
         axes.axhline(50, color="0.6", linewidth=0.8)  # chance
         for i, method in enumerate(methods):
-            colour, marker, line = STYLES[method]
+            colour, marker, line = STYLES.get(method, OTHER_STYLE)
             y = [100 * np.array(values_of(points, shift, method, column)) for shift in shifts]
             offset = 0.07 * spacing * (i - (len(methods) - 1) / 2)  # bars must not hide each other
             axes.errorbar(
