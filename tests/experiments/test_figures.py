@@ -266,7 +266,7 @@ def test_sweep_runs_and_collects(tmp_path, monkeypatch, drawn, capsys):
     arguments = ["--out", str(tmp_path / "sweep"), "--machines=fan", "--seeds=0,1", *changes]
     shift_sweep.main([*arguments, "--shifts=1,0"])
     rows = read_csv(tmp_path / "sweep/shift_sweep.csv")
-    assert [r["shift"] for r in rows[::10]] == ["0.0", "1.0"] and len(rows) == 2 * 2 * 5
+    assert [r["shift"] for r in rows[::12]] == ["0.0", "1.0"] and len(rows) == 2 * 2 * 6
     results = json.loads((tmp_path / "sweep/shift_1/results.json").read_text())
     for row in rows:
         path = tmp_path / f"sweep/shift_{float(row['shift']):g}/seed_{row['seed']}/fan/segments.npz"
