@@ -21,8 +21,9 @@ from paper.figure_files import FORMATS, save_figure
 from paper.umap_panels import choose_fraction, draw_panels
 
 from jax_dns.errors import InputError
-from jax_dns.evaluation.plots import missing_packages, umap_places
+from jax_dns.evaluation.plots import missing_packages
 from jax_dns.evaluation.results import ORACLE_SUFFIX
+from jax_dns.evaluation.umap_plot import umap_places
 from jax_dns.pipeline.select import read_selection
 from jax_dns.pipeline.smooth import largest_setting, smoothed_segments, smoothing_rule
 from jax_dns.pipeline.workdir import read_config, seed_folder

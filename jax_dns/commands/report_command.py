@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> None:
     config, folders, found = open_run(workdir)
     out = options.out or workdir / REPORT
     made = write_report(config, workdir, folders, found, out=out, root=root)
-    clips = [clip for machine in made.machines for clip in machine.clips]
+    clips = [clip for machine in made.machines for clip in machine.moved]
     heard = sum(bool(clip.sound) for clip in clips)
     size = out.stat().st_size / 1e6
     print(f"{out}: {size:.1f} MB, {len(clips)} clips, {heard} with their recordings")

@@ -1,12 +1,12 @@
-"""Bootstrap intervals of AUC, pAUC and their harmonic means, many resamples at once.
+"""Bootstrap intervals of AUC, pAUC and their harmonic means, for many resamples at once.
 
 Clips, or whole recordings, are drawn with replacement within section, domain and label; their
-scores stay as they are. A resample is a count for each clip, so that AUC and pAUC come from running
-sums of counts over the sorted scores: no resample is ever written out. Methods, settings and seeds
-rated with the same counts are paired.
+scores are held fixed. A resample is a count for each clip, so that no resample is written out. What
+is computed from the same counts (methods, settings, seeds) is paired.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
@@ -25,14 +25,14 @@ def draw_counts(
     seed: int | list[int],
     recording: Shaped[np.ndarray, " c"] | None = None,
 ) -> Int[np.ndarray, "b c"]:
-    """How often each clip occurs in each resample.
+    """Draws how often each clip occurs in each resample.
 
     Args:
       clips: [c] clips; those of one section, domain and label are drawn among themselves.
       n_resamples: b.
       seed: of the draws, which depend on nothing else but the strata's sizes and order.
-      recording: [c] the recording that each clip was cut from: recordings are drawn, and bring
-        all their clips of that section, domain and label. None: each clip by itself.
+      recording: [c] the recording that each clip was cut from: recordings are drawn, each with all
+        its clips of that section, domain and label. None: clips are drawn.
 
     Returns:
       [b, c]; zero for clips without a label.
@@ -47,9 +47,9 @@ def draw_counts(
                 )
                 if len(rows):
                     unit = rows if recording is None else recording[rows]
-                    found, unit = np.unique(unit, return_inverse=True)
-                    equal = np.full(len(found), 1 / len(found))
-                    counts[:, rows] = rng.multinomial(len(found), equal, size=n_resamples)[:, unit]
+                    units, unit = np.unique(unit, return_inverse=True)
+                    equal = np.full(len(units), 1 / len(units))
+                    counts[:, rows] = rng.multinomial(len(units), equal, size=n_resamples)[:, unit]
     return counts
 
 
@@ -62,18 +62,18 @@ def resampled_summary(
     pooled: bool,
     partial: bool = True,
 ) -> Float[np.ndarray, " b"]:
-    """`metrics.summary` of each resample.
+    """Computes `metrics.summary` of each resample.
 
     Args:
       clips: [c] clips.
       scores: [c] anomaly scores.
       counts: [b, c] of `draw_counts`.
       sections: those that count.
-      pooled: one AUC a section with its domains pooled, or one a section and domain.
-      partial: whether pAUC counts beside AUC; ToyCar-5 is an AUC alone.
+      pooled: see `metrics.summary`.
+      partial: whether pAUC counts beside AUC.
 
     Returns:
-      [b] harmonic means, fractions of 1; NaN where no section and domain has clips of both labels.
+      [b] harmonic means, fractions of 1; NaN if no section and domain has clips of both labels.
     """
     values = []
     for section in sections:
@@ -90,12 +90,77 @@ def resampled_summary(
 
 
 def harmonic_means(values: Float[np.ndarray, "m *b"]) -> Float[np.ndarray, "*b"]:
-    """Over the first axis; 0 where a value is 0."""
+    """Returns harmonic means over the first axis; 0 where a value is 0."""
     with np.errstate(divide="ignore"):
         return len(values) / (1 / values).sum(0)
 
 
 def interval(draws: Float[np.ndarray, " b"], level: float = LEVEL) -> tuple[float, float]:
-    """Percentile interval of a statistic's resamples."""
+    """Returns the percentile interval of a statistic's resamples."""
     low, high = np.percentile(draws, [50 * (1 - level), 50 * (1 + level)])
     return float(low), float(high)
+
+
+class ScorePair(NamedTuple):
+    """Scores of the same clips by two methods."""
+
+    clips: Clips
+    first: Float[np.ndarray, " c"]
+    second: Float[np.ndarray, " c"]
+
+
+class Difference(NamedTuple):
+    """How far the second method is above the first; fractions of 1."""
+
+    first: float  # harmonic mean over machine types, mean over seeds
+    second: float
+    low: float  # of the 95 % interval of second - first
+    high: float
+
+
+def paired_difference(
+    runs: Sequence[Mapping[str, ScorePair]],
+    *,
+    sections: Sequence[int],
+    pooled: bool,
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> Difference | None:
+    """Compares two methods by All-hmean, with a paired bootstrap interval.
+
+    Args:
+      runs: for each seed of training, machine type -> scores. Clips are drawn once for each machine
+        type, the same for all seeds, whose mean is taken.
+      sections: those that count.
+      pooled: see `metrics.summary`.
+      n_resamples: number of resamples.
+      seed: of the draws.
+
+    Returns:
+      The difference; None if a machine type has no labelled clips of both classes.
+    """
+    means = np.zeros((2, n_resamples + 1))
+    for run in runs:
+        by_machine = []
+        for number, (clips, *scores) in enumerate(run.values()):
+            order = np.argsort(clips.name)  # seeds may list the clips in other orders
+            ordered = Clips(*(column[order] for column in clips[:4]), np.arange(len(order)))
+            counts = draw_counts(ordered, n_resamples=n_resamples, seed=[seed, number])
+            once = np.ones((1, len(order)), counts.dtype)
+            by_machine.append(
+                [
+                    resampled_summary(
+                        ordered,
+                        values[order],
+                        np.concatenate([once, counts]),
+                        sections=sections,
+                        pooled=pooled,
+                    )
+                    for values in scores
+                ]
+            )
+        means += harmonic_means(np.asarray(by_machine)) / len(runs)
+    if np.isnan(means).any():
+        return None
+    first, second = means
+    return Difference(float(first[0]), float(second[0]), *interval(second[1:] - first[1:]))

@@ -1,13 +1,13 @@
-"""Figures; matplotlib and umap-learn (extra viz) are imported where they are used."""
+"""K curves and heat maps; matplotlib (extra viz) is imported where it is used."""
 
 import io
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from jax_dns.evaluation.metrics import summary
 from jax_dns.evaluation.results import MethodResult, methods_of
@@ -17,7 +17,7 @@ MARKERS = {"source": "o", "all": "s"}
 
 
 def missing_packages() -> list[str]:
-    """Packages of the extra `viz` that aren't installed."""
+    """Returns the packages of the extra `viz` that aren't installed."""
     from importlib.util import find_spec
 
     return [name for name in ("matplotlib", "umap") if find_spec(name) is None]
@@ -25,48 +25,64 @@ def missing_packages() -> list[str]:
 
 def k_curve(
     path: Path,
-    results: Sequence[MethodResult],
+    runs: Sequence[Sequence[MethodResult]],
     *,
     title: str,
-    sections: dict[str, Sequence[int]],
+    sections: Mapping[str, Sequence[int]],
     pooled: bool,
+    chosen: Sequence[MethodResult] = (),
 ) -> None:
-    """Draws the harmonic mean of AUC and pAUC against K.
-
-    Args:
-      path: of the PNG.
-      results: all methods and settings of one machine type.
-      title: of the figure.
-      sections: name -> sections, a panel each.
-      pooled: see `metrics.summary`.
-    """
-    _save(k_curve_figure(results, title=title, sections=sections, pooled=pooled), path)
+    """Writes a PNG of the harmonic mean of AUC and pAUC against K; see `k_curve_figure`."""
+    figure = k_curve_figure(runs, title=title, sections=sections, pooled=pooled, chosen=chosen)
+    save_png(figure, path)
 
 
 def k_curve_figure(
-    results: Sequence[MethodResult],
+    runs: Sequence[Sequence[MethodResult]],
     *,
     title: str,
-    sections: dict[str, Sequence[int]],
+    sections: Mapping[str, Sequence[int]],
     pooled: bool,
+    chosen: Sequence[MethodResult] = (),
 ) -> Any:
-    """The figure of `k_curve`, not saved; `title` may be empty."""
-    figure, panels = _figure(len(sections))
-    for axes, (name, chosen) in zip(panels, sections.items()):
+    """Draws the harmonic mean of AUC and pAUC against K, in percent.
 
-        def percent(result: MethodResult, chosen: Sequence[int] = chosen) -> float:
-            return 100 * summary(result.metrics, sections=chosen, pooled=pooled)
+    Args:
+      runs: for each seed all methods and settings of one machine type. Curves are means over seeds,
+        in a band from the lowest to the highest seed.
+      title: of the figure; may be empty.
+      sections: name -> sections, one panel each.
+      pooled: see `metrics.summary`.
+      chosen: the settings selected, one for each seed; their points are ringed.
 
-        curves = [r for r in results if r.parameter == "K"]
-        for method, data in dict.fromkeys((r.method, r.data) for r in curves):
-            line = [(r.value, percent(r)) for r in curves if (r.method, r.data) == (method, data)]
-            axes.plot(*zip(*sorted(line)), marker=MARKERS[data], label=f"{method}, {data}")
-        others = [r for r in results if r.parameter != "K"]
+    Returns:
+      A matplotlib figure.
+    """
+    figure, panels = new_figure(len(sections))
+    for axes, (name, some) in zip(panels, sections.items()):
+        curves = _percent(runs, some, pooled)
+        with_k = [key for key in curves if key[1] == "K"]
+        for method, data in dict.fromkeys((key[0], key[3]) for key in with_k):
+            keys = sorted(
+                (key for key in with_k if (key[0], key[3]) == (method, data)),
+                key=lambda key: key[2],
+            )
+            ks = [key[2] for key in keys]
+            values = [curves[key] for key in keys]
+            (line,) = axes.plot(
+                ks, list(map(np.mean, values)), marker=MARKERS[data], label=f"{method}, {data}"
+            )
+            if len(runs) > 1:
+                low, high = list(map(min, values)), list(map(max, values))
+                axes.fill_between(ks, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
+        _ring(axes, curves, chosen)
+        others = [result for run in runs for result in run if result.parameter != "K"]
         for method, style in zip(methods_of(others), itertools.cycle(("--", ":", "-."))):
-            values = [percent(r) for r in others if r.method == method]
-            label = method if len(values) == 1 else f"{method}, best of {len(values)}"
-            if not np.isnan(values).all():  # sections without labels have no value
-                axes.axhline(np.nanmax(values), color="black", linestyle=style, label=label)
+            settings = [curves[key] for key in curves if key[0] == method and key[1] != "K"]
+            label = method if len(settings) == 1 else f"{method}, best of {len(settings)}"
+            means = list(map(np.mean, settings))
+            if not np.isnan(means).all():  # sections without labels have no value
+                axes.axhline(np.nanmax(means), color="black", linestyle=style, label=label)
         axes.set_xscale("log", base=2)
         axes.xaxis.set_major_formatter("{x:g}")
         axes.set(xlabel="K", title=f"{title}, {name}" if title else name)
@@ -76,65 +92,55 @@ def k_curve_figure(
     return figure
 
 
-def umap_scores(
-    path: Path,
-    features: Float[np.ndarray, "n d"],
-    scores: dict[str, Float[np.ndarray, " n"]],
-    label: Int[np.ndarray, " n"],
-    *,
-    title: str,
-    share: float = 0.3,
-    seed: int = 0,
-) -> None:
-    """Draws segments where UMAP puts their features, coloured by score: before and after.
+def _percent(
+    runs: Sequence[Sequence[MethodResult]], sections: Sequence[int], pooled: bool
+) -> dict[tuple, list[float]]:
+    """Returns method, parameter, value and data -> the harmonic mean of each seed, in percent."""
+    curves: dict[tuple, list[float]] = {}
+    for result in (result for run in runs for result in run):
+        mean = summary(result.metrics, sections=sections, pooled=pooled)
+        curves.setdefault(tuple(result[:4]), []).append(100 * mean)
+    return curves
+
+
+def _ring(axes: Any, curves: Mapping[tuple, list[float]], chosen: Sequence[MethodResult]) -> None:
+    """Draws a ring around the point of each chosen setting."""
+    points = dict.fromkeys(tuple(result[:4]) for result in chosen if result.parameter == "K")
+    label = "selected"
+    for key in points:
+        if key in curves:
+            axes.plot(
+                [key[2]],
+                [np.mean(curves[key])],
+                marker="o",
+                markersize=15,
+                markerfacecolor="none",
+                markeredgecolor="black",
+                markeredgewidth=1.5,
+                linestyle="none",
+                label=label,
+            )
+            label = "_nolegend_"
+
+
+def new_figure(n_panels: int, *, width: float = 5.0) -> tuple[Any, Any]:
+    """Returns a matplotlib figure with panels side by side that share their axes.
 
     Args:
-      path: of the PNG.
-      features: [n, d] f_D.
-      scores: name -> [n], a panel each; one colour scale, their 2nd to 98th percentile.
-      label: [n]; 0 is drawn as a dot, 1 as a cross, -1 as a triangle.
-      title: of the figure.
-      share: of the segments drawn, at random; the fit sees them all.
-      seed: of the fit and of the choice.
+      n_panels: number of panels.
+      width: of a panel, inches; a small one has comparatively large text.
     """
-    place = umap_places(features, seed=seed)
-    rng = np.random.default_rng(seed)
-    shown = (
-        rng.random(len(features)) < share if len(features) > 200 else np.ones(len(features), bool)
-    )
-    low, high = np.percentile(np.concatenate(list(scores.values())), (2, 98))
-    figure, panels = _figure(len(scores))
-    for axes, (name, values) in zip(panels, scores.items()):
-        for kind, marker, text in ((0, "o", "normal"), (1, "x", "anomaly"), (-1, "^", "unknown")):
-            rows = shown & (label == kind)
-            if rows.any():
-                drawn = axes.scatter(
-                    *place[rows].T,
-                    c=values[rows],
-                    vmin=low,
-                    vmax=high,
-                    marker=marker,
-                    s=18,
-                    linewidths=1,
-                    label=text,
-                )
-        axes.set(title=f"{title}, {name}", xticks=[], yticks=[])
-    panels[0].legend(fontsize="small")
-    figure.colorbar(drawn, ax=list(panels), label="anomaly score")
-    _save(figure, path)
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(1 + width * n_panels, 0.7 + 0.7 * width), layout="constrained")
+    return figure, figure.subplots(1, n_panels, sharex=True, sharey=True, squeeze=False)[0]
 
 
-def umap_places(features: Float[np.ndarray, "n d"], *, seed: int) -> Float[np.ndarray, "n 2"]:
-    """UMAP with its defaults: Euclidean, 15 neighbours (fewer where there are fewer items)."""
-    import warnings
-
-    with warnings.catch_warnings():
-        # umap and numba warn of one thread under a seed, and of their own deprecations.
-        warnings.simplefilter("ignore")
-        import umap
-
-        reducer = umap.UMAP(random_state=seed, n_neighbors=min(15, len(features) - 1))
-        return reducer.fit_transform(features)
+def save_png(figure: Any, path: Path) -> None:
+    """Writes a matplotlib figure as a PNG."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    write_bytes(path, buffer.getvalue())
 
 
 def heat_map(
@@ -145,7 +151,7 @@ def heat_map(
     *,
     label: str,
 ) -> None:
-    """Draws a table of numbers in colours.
+    """Writes a PNG of a table of numbers in colours.
 
     Args:
       path: of the PNG.
@@ -167,17 +173,4 @@ def heat_map(
         color = "white" if value < middle else "black"
         axes.text(j, i, f"{value:.1f}", ha="center", va="center", color=color)
     figure.colorbar(image, label=label)
-    _save(figure, path)
-
-
-def _figure(n_panels: int) -> tuple[Any, Any]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(1 + 5 * n_panels, 4.2), layout="constrained")
-    return figure, figure.subplots(1, n_panels, sharex=True, sharey=True, squeeze=False)[0]
-
-
-def _save(figure: Any, path: Path) -> None:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    write_bytes(path, buffer.getvalue())
+    save_png(figure, path)

@@ -38,6 +38,7 @@ from jax_dns.score_files.official import write_anomaly_scores, write_results
 
 STAMP = "evaluated"
 SUMMARY = "results.txt"
+FIGURES = ("k_curve.png", "umap.png", "umap.npz")  # in a machine type's folder
 
 
 def select_and_evaluate(
@@ -100,7 +101,7 @@ def _fingerprint(config: ConfigDict, folders: Folders, stages: set[str]) -> str:
 def _pictures(folders: Folders) -> list[Path]:
     """Lists the figures that an earlier run may have left, of other results."""
     machines = [folder for by_machine in folders.values() for folder in by_machine.values()]
-    return [folder / name for folder in machines for name in ("k_curve.png", "umap.png")]
+    return [folder / name for folder in machines for name in FIGURES]
 
 
 def _files(workdir: Path, folders: Folders) -> list[Path]:

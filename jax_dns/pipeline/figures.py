@@ -6,7 +6,14 @@ from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from jax_dns.evaluation import plots
-from jax_dns.pipeline.method_results import Folders, MachineResults, RunResults
+from jax_dns.evaluation.results import MethodResult
+from jax_dns.evaluation.umap_plot import umap_points, write_umap
+from jax_dns.pipeline.method_results import (
+    Folders,
+    MachineResults,
+    RunResults,
+    table_rows,
+)
 from jax_dns.pipeline.select import display_setting
 from jax_dns.pipeline.smooth import smoothed_segments
 from jax_dns.segments_file import read_segments
@@ -40,12 +47,26 @@ def draw(config: ConfigDict, workdir: Path, folders: Folders, results: RunResult
     }
     for seed, by_machine in folders.items():
         for machine, folder in by_machine.items():
-            one = results[seed][machine]
             plots.k_curve(
-                folder / "k_curve.png", one.results, title=machine, pooled=True, sections=sections
+                folder / "k_curve.png",
+                [by_name[machine].results for by_name in results.values()],
+                title=machine,
+                pooled=True,
+                sections=sections,
+                chosen=selected_smoothing(config, results, machine),
             )
-            _umap(config, one, machine, folder)
+            _umap(config, results[seed][machine], machine, folder)
     return f"Figures: k_curve.png and umap.png in each machine's folder under {workdir}"
+
+
+def selected_smoothing(config: ConfigDict, results: RunResults, machine: str) -> list[MethodResult]:
+    """Returns each seed's smoothing in the setting selected on the development sections."""
+    return [
+        row.result
+        for by_machine in results.values()
+        for row in table_rows(config, by_machine[machine], "pooled")
+        if row.result.oracle and not row.is_oracle
+    ]
 
 
 def _umap(config: ConfigDict, results: MachineResults, machine: str, folder: Path) -> None:
@@ -65,11 +86,7 @@ def _umap(config: ConfigDict, results: MachineResults, machine: str, folder: Pat
         return
     test = test.where(in_section)
     scores = {name: values[in_section] for name, values in scores.items()}
-    plots.umap_scores(
-        folder / "umap.png",
-        test.feature,
-        scores,
-        test.label,
-        share=config.evaluation.umap_fraction,
-        title=f"{machine} section {test.section[0]:02d}",
+    points = umap_points(
+        test.feature, scores, test.label, test.domain, share=config.evaluation.umap_fraction
     )
+    write_umap(folder, points, title=f"{machine} section {test.section[0]:02d}")

@@ -4,19 +4,13 @@ from collections.abc import Sequence
 from importlib import resources
 from typing import NamedTuple
 
-from jax_dns.report.html_tables import Table
+from jax_dns.report.answer import Answer
+from jax_dns.report.html_tables import HtmlTable
+from jax_dns.report.score_strips import ScoreStrip
 
 
-class Tile(NamedTuple):
-    """One figure in large type."""
-
-    name: str
-    value: str
-    note: str = ""
-
-
-class Excerpt(NamedTuple):
-    """One clip: where it stood and stands, how it looks and sounds."""
+class ClipCard(NamedTuple):
+    """One clip: its scores and ranks before and after smoothing, its picture and sound."""
 
     name: str
     section: int
@@ -25,47 +19,57 @@ class Excerpt(NamedTuple):
     scores: tuple[float, float]  # before and after smoothing
     ranks: tuple[int, int]  # in its section, 1 the highest score
     n: int  # clips in its section
-    spectrogram: str = ""  # a data URI; empty where the recording can't be had
+    spectrogram: str = ""  # a data URI; empty without a recording
     sound: str = ""  # a data URI
-    seconds: float = 0.0
+    seconds: float = 0.0  # of the sound
     missing: str = ""  # why there is no recording
+    strip: ScoreStrip | None = None  # for clips longer than the sound
 
     @property
     def verdict(self) -> str:
-        """Whether the move was towards the label: anomalies up, normal clips down."""
+        """Returns whether the rank moved towards the label: anomalies up, normal clips down."""
         before, after = self.ranks
         if before == after or self.label == "unknown":
             return ""
-        return "right way" if (after < before) == (self.label == "anomaly") else "wrong way"
+        towards = (after < before) == (self.label == "anomaly")
+        return "towards its label" if towards else "away from its label"
 
     def place(self, rank: int) -> float:
-        """A rank as a position from left (0, least anomalous) to right (100)."""
+        """Returns a rank as a position from left (0, least anomalous) to right (100)."""
         return 100 * (self.n - rank) / max(self.n - 1, 1)
 
 
-class MachinePage(NamedTuple):
-    """A machine type's part of the page; pictures are empty where there are none."""
+class Picture(NamedTuple):
+    """A figure of one or several panels, which stand side by side where there is room."""
+
+    panels: Sequence[str]  # <svg> elements
+    description: str  # for those who can't see it
+    caption: str
+
+
+class MachinePart(NamedTuple):
+    """A machine type's part of the page."""
 
     name: str
-    setting: str  # what is compared with a_G, in words
-    k_curve: str = ""  # an <svg> element
-    histograms: str = ""  # an <svg> element
-    umap: str = ""  # a data URI
-    details: Sequence[Table] = ()
-    clips: Sequence[Excerpt] = ()
-    decibels: tuple[float, float] = (0.0, 0.0)  # the spectrograms' range of colours
-    note: str = ""  # where recordings are gone
+    summary: str  # its figures, for the folded part's heading
+    setting: str  # the smoothing that is shown, and how it was chosen
+    pictures: Sequence[Picture] = ()
+    details: Sequence[HtmlTable] = ()
+    moved: Sequence[ClipCard] = ()  # the clips whose rank changed most
+    top: Sequence[ClipCard] = ()  # the most anomalous clips after smoothing, without pictures
+    decibels: tuple[float, float] = (0.0, 0.0)  # the range of the spectrograms' colours
+    note: str = ""  # which recordings are missing
 
 
 class Report(NamedTuple):
     """All that the page shows."""
 
     title: str
+    answer: Answer
+    results: HtmlTable | None
+    machines: Sequence[MachinePart]
     facts: Sequence[tuple[str, str]]
     command: str
-    tiles: Sequence[Tile]
-    tables: Sequence[Table]
-    machines: Sequence[MachinePage]
     changed: Sequence[tuple[str, str, str]]  # field, value, the paper's value
     notes: Sequence[tuple[str, str]]  # term, explanation
     detail_note: str = ""
@@ -74,14 +78,14 @@ class Report(NamedTuple):
 
 
 def missing_packages() -> list[str]:
-    """Packages of the extra `viz` that a report needs and that aren't installed."""
+    """Returns the packages of the extra `viz` that a report needs and that aren't installed."""
     from importlib.util import find_spec
 
     return [name for name in ("matplotlib", "jinja2") if find_spec(name) is None]
 
 
 def render(report: Report) -> str:
-    """The page: one file that needs nothing else, with every text in it escaped.
+    """Returns the page: one file that needs nothing else, with every text in it escaped.
 
     Its content security policy lets a browser load nothing but what the file itself holds, and run
     no script, whatever names the clips have.

@@ -1,71 +1,85 @@
-"""Pictures inside a page: plots as SVG in the page's own colours, spectrograms as small PNG."""
+"""Pictures inside a page: figures as SVG in the page's own colours."""
 
 import base64
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
-NORMAL, ANOMALY, UNKNOWN = "#4c8ad9", "#e0722f", "#8a9199"  # apart for the colour-blind too
-LEVELS = 64  # colours of a spectrogram: 28 kB for ten seconds; 38 kB with 256, 115 kB as RGBA
-COLOURS = "magma"
+NORMAL, ANOMALY, UNKNOWN = "#4c8ad9", "#e0722f", "#8a9199"  # distinct for the colour-blind too
+KINDS = ((0, NORMAL, "normal"), (1, ANOMALY, "anomaly"), (-1, UNKNOWN, "unknown"))
 
 
 def data_uri(data: bytes, media_type: str) -> str:
-    """The bytes in the page itself."""
+    """Returns bytes as a URI that holds them."""
     return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
 
 
-def inline_svg(figure: Any) -> str:
-    """A matplotlib figure as an `<svg>` element that takes text and paper from the page around it.
+def inline_svg(figure: Any, name: str) -> str:
+    """Returns a matplotlib figure as an `<svg>` element in the page's colours.
 
-    Black becomes the page's ink, white its card, so that one picture serves light and dark.
+    Black becomes the page's ink and white its background, so that one picture serves light and
+    dark pages.
+
+    Args:
+      figure: to draw.
+      name: unique in the page, for the ids that the picture refers to.
     """
     import matplotlib
 
     buffer = io.StringIO()
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "jax_dns"}):
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     svg = buffer.getvalue()
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
-    svg = re.sub(r'<g id="[^"]*">', "<g>", svg)  # every figure has a figure_1: no unique ids
+    used = set(re.findall(r'(?:href="|url\()#([^")]+)', svg))
+    svg = re.sub(r' id="([^"]*)"', lambda m: m[0] if m[1] in used else "", svg)  # such as figure_1
     svg = re.sub(r' (width|height)="[\d.]+pt"', "", svg, count=2)  # the page sets the size
     svg = re.sub(r' xmlns(:xlink)?="[^"]*"', "", svg).replace("xlink:href", "href")
     svg = svg.replace("#000000", "currentColor").replace("#ffffff", "var(--card)")
     return svg.replace("<svg ", '<svg aria-hidden="true" ', 1)
 
 
+def same_heights(figures: Sequence[Any]) -> None:
+    """Gives the first panels of several figures one range of values."""
+    panels = [figure.axes[0] for figure in figures]
+    limits = [axes.get_ylim() for axes in panels]
+    for axes in panels:
+        axes.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
+
+
 def histograms(
     scores: Mapping[str, Float[np.ndarray, " c"]],
     label: Int[np.ndarray, " c"],
     domain: Shaped[np.ndarray, " c"],
-) -> Any:
-    """Draws histograms of clip scores, a row for each set of scores and a column for each domain.
+) -> dict[str, Any]:
+    """Draws histograms of clip scores: a figure for each domain, a row for each set of scores.
 
     Args:
-      scores: name -> [c], on one axis: their 0th to 99th percentile, with what is beyond in the
-        last bin.
-      label: [c]; 0 normal, 1 anomaly, -1 unknown.
+      scores: name -> [c]; all figures have one axis, from the lowest score to the 99th percentile,
+        and the scores beyond are in the last bin.
+      label: [c] 0 normal, 1 anomaly, -1 unknown.
       domain: [c] "source" or "target".
 
     Returns:
-      A matplotlib figure.
+      Domain -> matplotlib figure.
     """
     from matplotlib.figure import Figure
 
-    places = [d for d in ("source", "target") if (domain == d).any()]
     everything = np.concatenate(list(scores.values()))
     low, high = everything.min(), np.percentile(everything, 99)
     edges = np.linspace(low, high if high > low else low + 1, 41)
-    figure = Figure(figsize=(5.2 * len(places), 0.4 + 1.6 * len(scores)), layout="constrained")
-    panels = figure.subplots(len(scores), len(places), sharex=True, sharey="col", squeeze=False)
-    kinds = ((0, NORMAL, "normal"), (1, ANOMALY, "anomaly"), (-1, UNKNOWN, "unknown"))
-    for line, (name, values) in zip(panels, scores.items()):
-        for axes, place in zip(line, places):
-            for kind, colour, text in kinds:
+    figures = {}
+    for place in ("source", "target"):
+        if not (domain == place).any():
+            continue
+        figure = Figure(figsize=(5.2, 0.4 + 1.7 * len(scores)), layout="constrained")
+        panels = figure.subplots(len(scores), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
+        for axes, (name, values) in zip(panels, scores.items()):
+            for kind, colour, text in KINDS:
                 chosen = values[(label == kind) & (domain == place)]
                 if len(chosen):
                     chosen = np.minimum(chosen, edges[-1])
@@ -73,41 +87,8 @@ def histograms(
             axes.set_title(f"{place}, {name}", fontsize=10)
             axes.spines[["top", "right"]].set_visible(False)
             axes.yaxis.get_major_locator().set_params(integer=True)
-        line[0].set_ylabel("clips")
-    panels[0, -1].legend(fontsize=9, frameon=False)
-    for axes in panels[-1]:
-        axes.set_xlabel("anomaly score")
-    return figure
-
-
-def spectrogram_png(
-    decibels: Float[np.ndarray, "n_mels frames"], *, low: float, high: float
-) -> bytes:
-    """A spectrogram as a PNG, a pixel a band and frame, low bands at the bottom.
-
-    Args:
-      decibels: [n_mels, frames].
-      low: dB of the darkest colour.
-      high: dB of the brightest colour.
-    """
-    from PIL import Image
-
-    span = max(high - low, 1e-6)
-    level = np.clip((decibels[::-1] - low) / span * LEVELS, 0, LEVELS - 1).astype(np.uint8)
-    image = Image.fromarray(level)
-    image.putpalette(_palette().tobytes())
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()
-
-
-def colour_bar(stops: int = 9) -> str:
-    """The spectrograms' colours as a CSS gradient, low to high."""
-    chosen = _palette()[np.linspace(0, LEVELS - 1, stops).round().astype(int)]
-    return ", ".join("#" + bytes(colour).hex() for colour in chosen.tolist())
-
-
-def _palette() -> np.ndarray:
-    from matplotlib import colormaps
-
-    return (255 * colormaps[COLOURS](np.linspace(0, 1, LEVELS))[:, :3]).round().astype(np.uint8)
+            axes.set_ylabel("clips")
+        panels[0].legend(fontsize=9, frameon=False)
+        panels[-1].set_xlabel("anomaly score")
+        figures[place] = figure
+    return figures

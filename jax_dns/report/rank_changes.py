@@ -1,4 +1,4 @@
-"""Which clips smoothing moved most, in the unit that the AUC counts: places in the ranking."""
+"""Ranks of clips within their section, and the clips whose rank smoothing changed most."""
 
 from typing import NamedTuple
 
@@ -7,33 +7,33 @@ from jaxtyping import Float, Int
 from scipy.stats import rankdata
 
 
-class Changes(NamedTuple):
-    """Every clip's place among the clips of its section, before and after."""
+class RankChanges(NamedTuple):
+    """Every clip's rank among the clips of its section, before and after smoothing."""
 
     before: Int[np.ndarray, " c"]  # 1: the highest score of its section
     after: Int[np.ndarray, " c"]
     n: Int[np.ndarray, " c"]  # clips in its section
-    most: Int[np.ndarray, " m"]  # rows of those that moved most, the furthest first
+    most: Int[np.ndarray, " m"]  # rows of the clips that moved most, the furthest first
 
 
-def changes(
+def rank_changes(
     before: Float[np.ndarray, " c"],
     after: Float[np.ndarray, " c"],
     section: Int[np.ndarray, " c"],
     *,
     count: int = 10,
-) -> Changes:
-    """Ranks clips within their section, both domains together, and picks the biggest movers.
+) -> RankChanges:
+    """Ranks clips within their section, both domains together, and picks those that moved most.
 
-    An AUC depends on ranks alone, and Table II's AUC is a section's with both domains together: a
-    clip's change of rank is its say in that figure's change. Ranks count as a share of the section,
-    since sections differ in size; equal moves go by the change of score.
+    An AUC depends on ranks alone, and Table II has one AUC for the clips of a section: a clip's
+    change of rank is its part in the change of that AUC. Changes count as a share of the section;
+    equal ones are ordered by the change of score.
 
     Args:
-      before: [c] anomaly scores; higher = more anomalous.
+      before: [c] anomaly scores; higher is more anomalous.
       after: [c] anomaly scores.
-      section: [c] product IDs.
-      count: how many to pick; clips whose score is the same before and after never are.
+      section: [c] sections.
+      count: how many to pick; clips whose score did not change are never picked.
 
     Returns:
       Ranks of all clips and the rows picked. Equal scores share the better rank.
@@ -48,4 +48,4 @@ def changes(
     moved = np.abs(ranks[0] - ranks[1]) / np.maximum(n - 1, 1)
     difference = np.abs(after - before)
     order = np.lexsort((-difference, -moved))
-    return Changes(ranks[0], ranks[1], n, order[difference[order] > 0][:count])
+    return RankChanges(ranks[0], ranks[1], n, order[difference[order] > 0][:count])

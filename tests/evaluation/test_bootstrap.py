@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from jax_dns.evaluation.bootstrap import (
+    ScorePair,
     draw_counts,
     harmonic_means,
     interval,
+    paired_difference,
     resampled_summary,
 )
 from jax_dns.evaluation.metrics import harmonic_mean, section_metrics, summary
@@ -117,3 +119,63 @@ def test_a_thousand_resamples_of_a_machine_take_a_moment(rng):
     counts = draw_counts(given_clips, n_resamples=1000, seed=0)
     resampled_summary(given_clips, scores, counts, sections=(3, 4, 5), pooled=False)
     assert time.perf_counter() - start < 3  # 0.1 s on two idle cores
+
+
+def shuffled(pair, rng):
+    order = rng.permutation(len(pair.first))
+    columns = [column[order] for column in pair.clips[:4]]
+    return ScorePair(Clips(*columns, np.arange(len(order))), pair.first[order], pair.second[order])
+
+
+@pytest.mark.parametrize("pooled", [True, False])
+def test_a_paired_difference_of_two_seeds_and_machine_types(rng, pooled):
+    given_clips = clips(unlabelled=1)
+    n = len(given_clips.name)
+    runs = [
+        {
+            machine: ScorePair(given_clips, rng.normal(size=n), rng.normal(size=n) + shift)
+            for machine, shift in (("fan", given_clips.label), ("pump", 0.3 * given_clips.label))
+        }
+        for _ in range(2)
+    ]
+    options = dict(sections=(3, 4), pooled=pooled, n_resamples=50)
+    found = paired_difference(runs, **options, seed=1)
+    expected = np.zeros((2, 50))
+    points = np.zeros(2)
+    for run in runs:
+        draws, point = [], []
+        for number, pair in enumerate(run.values()):
+            order = np.argsort(given_clips.name)
+            sorted_clips = Clips(*(c[order] for c in given_clips[:4]), np.arange(n))
+            counts = draw_counts(sorted_clips, n_resamples=50, seed=[1, number])
+            draws.append(
+                [
+                    resampled_summary(
+                        sorted_clips, s[order], counts, sections=(3, 4), pooled=pooled
+                    )
+                    for s in pair[1:]
+                ]
+            )
+            point.append(
+                [
+                    summary(section_metrics(given_clips, s), sections=(3, 4), pooled=pooled)
+                    for s in pair[1:]
+                ]
+            )
+        expected += [[harmonic_mean(x) for x in zip(*m)] for m in zip(*draws)]
+        points += [harmonic_mean(m) for m in zip(*point)]
+    assert found[:2] == pytest.approx(points / 2)
+    assert found[2:] == pytest.approx(interval((expected[1] - expected[0]) / 2))
+    again = [{m: shuffled(pair, rng) for m, pair in run.items()} for run in runs]
+    assert paired_difference(again, **options, seed=1) == pytest.approx(found)
+
+
+def test_no_difference_without_labels(rng):
+    given_clips = clips(per=(3, 3), unlabelled=0)
+    pair = ScorePair(given_clips, rng.normal(size=24), rng.normal(size=24))
+    none = pair._replace(clips=given_clips._replace(label=np.full(24, -1, np.int8)))
+    options = dict(sections=(3,), pooled=True, n_resamples=5)
+    assert paired_difference([{"fan": pair}], **options) is not None
+    assert paired_difference([{"fan": pair, "pump": none}], **options) is None
+    same = pair._replace(second=pair.first)
+    assert paired_difference([{"fan": same}], **options)[2:] == (0, 0)

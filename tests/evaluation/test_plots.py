@@ -1,4 +1,4 @@
-"""Figures: drawn from what they should show."""
+"""K curves: drawn from what they should show."""
 
 import struct
 
@@ -12,44 +12,55 @@ from jax_dns.evaluation.results import MethodResult
 pytest.importorskip("matplotlib", reason="extra viz")
 
 
-def size(path):
-    data = path.read_bytes()
-    assert data.startswith(b"\x89PNG")
-    return struct.unpack(">II", data[16:24])
+def result(*setting, value):
+    return MethodResult(*setting, np.zeros(1), [SectionMetrics(0, "all", value, value)])
 
 
-def test_k_curve(tmp_path, monkeypatch):
-    drawn = {}
-    monkeypatch.setattr(plots, "_save", lambda figure, path: drawn.update(figure=figure))
-    candidates = [
-        MethodResult(*setting, np.zeros(1), [SectionMetrics(0, "all", value, value)])
-        for *setting, value in (
-            ("AE", "", 0, "", 0.5),
-            ("SerialOE", "GMM", 1, "all", 0.6),
-            ("SerialOE", "GMM", 2, "all", 0.7),
-            ("Proposed", "K", 4, "source", 0.9),
-            ("Proposed", "K", 1, "source", 0.5),
-        )
+def run(shift=0.0):
+    return [
+        result("AE", "", 0, "", value=0.5),
+        result("SerialOE", "GMM", 1, "all", value=0.6),
+        result("SerialOE", "GMM", 2, "all", value=0.7),
+        result("Proposed", "K", 4, "source", value=0.8 + shift),
+        result("Proposed", "K", 1, "source", value=0.5),
     ]
-    plots.k_curve(tmp_path / "k.png", candidates, title="fan", sections={"dev": (0,)}, pooled=True)
-    lines = {line.get_label(): line.get_xydata() for line in drawn["figure"].axes[0].lines}
-    np.testing.assert_allclose(lines["Proposed, source"], [[1, 50], [4, 90]])
+
+
+def lines_of(figure):
+    return {line.get_label(): line.get_xydata() for line in figure.axes[0].lines}
+
+
+def test_one_seed():
+    figure = plots.k_curve_figure([run()], title="fan", sections={"dev": (0,)}, pooled=True)
+    lines = lines_of(figure)
+    np.testing.assert_allclose(lines["Proposed, source"], [[1, 50], [4, 80]])
     assert lines["AE"][0, 1] == pytest.approx(50)
     assert lines["SerialOE, best of 2"][0, 1] == pytest.approx(70)
+    assert not figure.axes[0].collections and "selected" not in lines
 
 
-def test_umap_panels_share_places_and_colours(tmp_path, rng):
-    pytest.importorskip("umap", reason="extra viz")
-    features = np.concatenate([rng.normal(size=(15, 4)), 20 + rng.normal(size=(15, 4))])
-    scores = {"a_G": rng.normal(size=30), "smoothed": np.zeros(30)}
-    label = np.repeat([0, 1, -1], 10)
-    path = tmp_path / "umap.png"
-    plots.umap_scores(path, features.astype(np.float32), scores, label, title="fan", seed=3)
-    assert min(size(path)) > 300
-    places = plots.umap_places(features.astype(np.float32), seed=3)
-    np.testing.assert_array_equal(places, plots.umap_places(features.astype(np.float32), seed=3))
-    between = np.linalg.norm(places[:15].mean(0) - places[15:].mean(0))
-    assert between > 2 * places[:15].std()
+def test_seeds_have_a_band_and_the_chosen_settings_a_ring():
+    runs = [run(-0.1), run(0.1)]
+    figure = plots.k_curve_figure(
+        runs,
+        title="",
+        sections={"dev": (0,), "eval": (0,)},
+        pooled=True,
+        chosen=[runs[0][3], runs[1][3]],
+    )
+    lines = lines_of(figure)
+    np.testing.assert_allclose(lines["Proposed, source"], [[1, 50], [4, 80]])
+    (band,) = figure.axes[0].collections
+    corners = {tuple(np.round(xy, 6)) for xy in band.get_paths()[0].vertices}
+    assert {(1, 50), (4, 70), (4, 90)} == corners
+    np.testing.assert_allclose(lines["selected"], [[4, 80]])
+    assert [axes.get_title() for axes in figure.axes] == ["dev", "eval"]
+
+
+def test_a_png(tmp_path):
+    plots.k_curve(tmp_path / "k.png", [run()], title="", sections={"dev": (0,)}, pooled=True)
+    data = (tmp_path / "k.png").read_bytes()
+    assert data.startswith(b"\x89PNG") and min(struct.unpack(">II", data[16:24])) > 300
 
 
 def test_missing_packages_are_named(monkeypatch):

@@ -17,9 +17,8 @@ def drawn(monkeypatch):
     calls = {}
     monkeypatch.setattr(plots, "missing_packages", lambda: [])
     monkeypatch.setattr(plots, "k_curve", lambda path, *_, **options: calls.update(k=options))
-    monkeypatch.setattr(
-        plots, "umap_scores", lambda path, *args, **options: calls.update(umap=args, title=options)
-    )
+    monkeypatch.setattr(figures, "umap_points", lambda *args, **_: calls.update(umap=args))
+    monkeypatch.setattr(figures, "write_umap", lambda folder, _, title: calls.update(title=title))
     return calls
 
 
@@ -55,13 +54,17 @@ def test_umap_shows_the_evaluation_section_before_and_after(tmp_path, rng, drawn
     test, found = run_of(tmp_path, rng, 40)
     figures.draw(settings(), tmp_path, {0: {"fan": tmp_path}}, found)
     here = test.section == 1
-    features, scores, label = drawn["umap"]
+    features, scores, label, domain = drawn["umap"]
+    assert drawn["title"] == "fan section 01"
     np.testing.assert_array_equal(features, test.feature[here])
     np.testing.assert_array_equal(label, test.label[here])
+    np.testing.assert_array_equal(domain, test.domain[here])
     pool = test.domain[here] == "source"
     expected = smooth(test.score[here], test.feature[here], 2, pool=pool)
     np.testing.assert_array_equal(scores["smoothed, K=2 source"], expected)
     assert drawn["k"]["sections"] == {"development": (0,), "evaluation": (1,)}
+    (chosen,) = drawn["k"]["chosen"]
+    assert chosen is found[0]["fan"].results[0]
 
 
 def test_too_few_segments_for_umap_are_said(tmp_path, rng, drawn, capsys):

@@ -38,7 +38,14 @@ const loaded = (element, event) => new Promise((resolve) => {
 // sound is decoded by another thread, in its own time.
 const frame = document.body.appendChild(document.createElement("iframe"));
 frame.contentDocument.open();
+const box = (element) => {
+  const { left, top, right, bottom } = element.getBoundingClientRect();
+  return { left, top: top + scrollY, right, bottom: bottom + scrollY };
+};
 (async () => {
+  const parts = [...document.querySelectorAll("details")];
+  const folded = parts.map((part) => !part.open && box(part).bottom - box(part).top < 150);
+  for (const part of parts) part.open = true;
   const images = [...document.images], players = [...document.querySelectorAll("audio")];
   const before = players.map((player) => player.readyState);
   const waiting = players.map((player) => loaded(player, "loadedmetadata"));
@@ -50,7 +57,11 @@ frame.contentDocument.open();
     lengths: players.map((player) => player.duration),
     plays: players.map((player) => player.canPlayType(player.src.match(/^data:([^;]*)/)[1])),
     wide: document.documentElement.scrollWidth > innerWidth,
-    heights: [...document.querySelectorAll("svg")].map((svg) => svg.getBoundingClientRect().height),
+    folded, answer: box(document.querySelector("h1")), table: box(document.querySelector("table")),
+    hmean: box([...document.querySelectorAll("th")].find((th) => th.innerText == "All-hmean")),
+    panels: [...document.querySelectorAll(".panels")].map((p) => [...p.children].map(box)),
+    cards: [...document.querySelectorAll(".clips")].map((list) => [...list.children].map(box)),
+    tops: [...document.querySelectorAll(".top")].map(box),
   });
   frame.contentDocument.close();
 })();
@@ -94,7 +105,28 @@ def test_pictures_and_players_are_there(page, tmp_path, width):
     assert len(found["lengths"]) == 20 and set(found["before"]) == {0}  # nothing loads by itself
     assert all(2 <= seconds < 2.3 for seconds in found["lengths"])
     assert all(found["plays"]) and not found["wide"]
-    assert len(found["heights"]) == 4 and min(found["heights"]) > 100
+    assert_order(found, width)
+
+
+def assert_order(found, width):
+    """The answer, then the table with All-hmean in sight, then folded parts without orphans."""
+    assert found["folded"] == [True, True]
+    assert found["answer"]["bottom"] < 450 and found["answer"]["bottom"] < found["table"]["top"]
+    assert found["hmean"]["right"] < width
+    assert len(found["panels"]) == 4
+    for first, second in found["panels"]:
+        assert second["bottom"] - second["top"] > 100
+        if width < 800:
+            assert second["top"] >= first["bottom"] and first["left"] == second["left"]
+        else:
+            assert second["top"] == first["top"] and second["left"] >= first["right"]
+    for cards, top in zip(found["cards"], found["tops"]):
+        columns = {card["left"] for card in cards}
+        assert len(cards) == 10 and len(columns) == (1 if width < 600 else 2)
+        last_row = [card for card in cards if card["top"] == cards[-1]["top"]]
+        assert len(last_row) == len(columns)
+        if width > 1000:
+            assert top["left"] > max(card["right"] for card in cards)
 
 
 def test_screenshot_without_a_complaint(page, tmp_path):

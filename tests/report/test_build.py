@@ -16,6 +16,7 @@ import soundfile
 from pipeline import report_workdirs
 
 from jax_dns import cli
+from jax_dns.evaluation.umap_plot import UmapPoints, write_umap
 from jax_dns.pipeline.workdir import open_run
 from jax_dns.report import build, page
 from jax_dns.report.build import add_report
@@ -73,9 +74,11 @@ def finished(tmp_path_factory):
 @pytest.fixture(scope="module")
 def whole(finished):
     """The page of two machine types, one of them with a UMAP, all with hostile names."""
-    from PIL import Image
-
-    Image.new("RGB", (4, 4)).save(finished / "fan/umap.png")
+    rng = np.random.default_rng(0)
+    label, domain = np.arange(9) % 2, np.repeat(["source", "target", "source"], 3)
+    scores = {"a_G": rng.normal(size=9), "smoothed": rng.normal(size=9)}
+    points = UmapPoints(rng.normal(size=(9, 2)), label, domain, scores, rng.normal(size=9))
+    write_umap(finished / "fan", points, title="fan")
     assert cli.main(["report", "--workdir", str(finished)]) == 0
     return Page((finished / "report.html").read_text())
 
@@ -83,7 +86,8 @@ def whole(finished):
 def test_tables_are_those_of_results_json(finished, whole):
     readings = json.loads((finished / "results.json").read_text())["readings"]
     rows = [[" ".join(field.split()) for field in row] for row in whole.rows]
-    for reading in readings.values():
+    notes = {"pooled": "domains pooled", "by_domain": "each domain"}
+    for name, reading in readings.items():
         for method in ("AE", "Proposed", "Proposed (Oracle)"):
             values = [
                 next(
@@ -94,7 +98,17 @@ def test_tables_are_those_of_results_json(finished, whole):
                 for machine in (report_workdirs.MACHINE, "fan")
             ]
             hmean = 2 / (1 / values[0] + 1 / values[1])
-            assert [method, *(f"{v:.2f}" for v in (*values, hmean))] in rows
+            (row,) = (row for row in rows if row[0] == f"{method} {notes[name]}")
+            assert [cell[: len(f"{v:.2f}")] for cell, v in zip(row[1:], (hmean, *values))] == [
+                f"{v:.2f}" for v in (hmean, *values)
+            ]
+            settings = [cell.partition("K=")[2] for cell in row[1:]]
+            expected = [
+                next(r for r in reading[machine]["0"] if r["method"] == method)
+                for machine in (report_workdirs.MACHINE, "fan")
+            ]
+            texts = [f"{r['value']} {r['data']}" if r["value"] else "" for r in expected]
+            assert settings == ["", *texts]
     with (finished / "results.csv").open() as file:
         cells = [
             row for row in csv.DictReader(file) if (row["method"], row["machine"]) == ("AE", "fan")
@@ -111,7 +125,9 @@ def test_tables_are_those_of_results_json(finished, whole):
 
 def test_every_clip_has_a_picture_and_a_player(whole):
     images, players = whole.all("img"), whole.all("audio")
-    assert len(images) == 2 * 10 + 1 and len(players) == 2 * 10 and len(whole.all("svg")) == 4
+    assert len(images) == len(players) == 2 * 10
+    # K curves of two sets of sections and histograms of two domains, for both; three UMAP panels.
+    assert len(whole.all("svg")) == 2 * (2 + 2) + 3
     assert all(image["alt"] and image["loading"] == "lazy" for image in images)
     assert all(player["preload"] == "none" and player["aria-label"] for player in players)
     for image in images:
@@ -138,14 +154,27 @@ def test_hostile_names_are_text(whole):
     names = [text for text in whole.text if report_workdirs.HOSTILE[:20] in text]
     assert len(names) >= 20 and any(report_workdirs.MACHINE in text for text in whole.text)
     assert not any(image["src"] == "x" for image in whole.all("img"))
-    assert "jax-dns run --config=<i>.py" in whole.text and not whole.all("b")[4:]
+    assert "jax-dns run --config=<i>.py" in whole.text and len(whole.all("b")) == 2 * 10
+
+
+def test_the_answer_comes_first_and_machine_types_are_folded(finished, whole, tmp_path, capsys):
+    ids = [a["id"] for _, a in whole.elements if a.get("id", "")[:1] not in ("m", "")]
+    order = ["answer", "results", "notes", "run"]
+    assert [i for i in ids if i in order] == order
+    (heading,) = [i for i, (tag, _) in enumerate(whole.elements) if tag == "h1"]
+    tables = [i for i, (tag, _) in enumerate(whole.elements) if tag == "table"]
+    parts = [i for i, (tag, _) in enumerate(whole.elements) if tag == "details"]
+    assert heading < tables[0] < parts[0] < parts[1] < tables[-1] and len(parts) == 2
+    assert not any("open" in whole.elements[i][1] for i in parts)
+    sentence = next(text for text in whole.text if text.startswith("Proposed is "))
+    assert "AE, 95\u00a0% interval" in sentence
+    alone = report_workdirs.make(tmp_path, sound=False)
+    (part,) = make(alone, capsys)[0].all("details")
+    assert "open" in part
 
 
 def test_links_lead_somewhere_and_ids_are_unique(whole):
-    ids = [
-        a["id"] for tag, a in whole.elements if "id" in a and tag not in ("clipPath", "clippath")
-    ]
-    ids = [i for i in ids if not i.startswith("m")] + [i for i in ids if i.startswith("machine")]
+    ids = [attributes["id"] for _, attributes in whole.elements if "id" in attributes]
     assert len(ids) == len(set(ids))
     for link in whole.all("a"):
         assert link["href"][1:] in ids
@@ -164,12 +193,15 @@ def test_clips_are_those_that_moved_most(finished):
         here = sections == sections[row]
         ranks[:, row] = [1 + (s[here] > s[row]).sum() for s in (before, after)]
     moved = np.abs(ranks[0] - ranks[1])
-    assert [abs(c.ranks[0] - c.ranks[1]) for c in machine.clips] == sorted(moved)[::-1][:10]
-    for clip in machine.clips:
+    assert [abs(c.ranks[0] - c.ranks[1]) for c in machine.moved] == sorted(moved)[::-1][:10]
+    for clip in machine.moved:
         row = list(names).index(clip.name)
         assert clip.scores == (before[row], after[row]) and clip.ranks == tuple(ranks[:, row])
         up = ranks[1, row] < ranks[0, row]
-        assert clip.verdict == ("right way" if up == ("anomaly" in clip.name[:36]) else "wrong way")
+        towards = up == ("anomaly" in clip.name[:36])
+        assert clip.verdict == ("towards its label" if towards else "away from its label")
+    assert [clip.scores[1] for clip in machine.top] == sorted(after)[::-1][:10]
+    assert all(clip.spectrogram == "" for clip in machine.top)
 
 
 def test_recordings_that_are_gone_are_said(finished, tmp_path, capsys):
@@ -201,7 +233,7 @@ def test_several_seeds(tmp_path, capsys):
         for rows in readings["pooled"]["fan"].values()
     ]
     assert f"{np.mean(values):.2f}±{np.std(values, ddof=1):.2f}" in found.text
-    assert any("clips and pictures are those of seed 3" in " ".join(t.split()) for t in found.text)
+    assert any("pictures and clips are those of seed 3" in " ".join(t.split()) for t in found.text)
 
 
 def test_labels_may_be_lacking(tmp_path, capsys, monkeypatch):
@@ -219,7 +251,9 @@ def test_labels_may_be_lacking(tmp_path, capsys, monkeypatch):
     )
     found, out = make(workdir, capsys)
     assert "10 clips" in out and any("K=4 all, selected earlier" in text for text in found.text)
-    assert len([a for a in found.all("span") if a.get("class") == "badge unknown"]) == 10
+    # Ten that moved, and the ten most anomalous.
+    assert len([a for a in found.all("span") if a.get("class") == "badge unknown"]) == 20
+    assert any("the scores can't be evaluated" in text for text in found.text)
 
 
 def test_a_run_ends_with_its_report_and_survives_without(finished, tmp_path, monkeypatch, capsys):

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jax_dns.report.rank_changes import changes
+from jax_dns.report.rank_changes import rank_changes
 
 CLIP = st.tuples(st.integers(0, 2), st.integers(-3, 3), st.integers(-3, 3))
 
@@ -13,7 +13,7 @@ CLIP = st.tuples(st.integers(0, 2), st.integers(-3, 3), st.integers(-3, 3))
 def test_ranks_and_movers(clips, count):
     section, before, after = np.asarray(clips).T
     before, after = before.astype(float), after.astype(float)
-    found = changes(before, after, section, count=count)
+    found = rank_changes(before, after, section, count=count)
 
     def rank(scores, i):
         return 1 + sum(scores[j] > scores[i] for j in range(len(clips)) if section[j] == section[i])

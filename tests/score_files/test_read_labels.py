@@ -54,6 +54,7 @@ def test_the_folders_of_the_evaluators_since_2022(scores, tmp_path):
     rows = with_labels({"fan": rows}, tmp_path / "e").scores["fan"]
     assert rows.domain.tolist() == ["target", "source", "target"]
     put(tmp_path / "e/ground_truth_domain" / file, f"{NAMES[0]},0\n")
+    (tmp_path / "e/ground_truth_attributes" / file).unlink()
     with pytest.raises(InputError, match=r"domain of section_03_0000.* is source, expected target"):
         with_labels({"fan": rows}, tmp_path / "e")
 
