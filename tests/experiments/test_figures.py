@@ -266,7 +266,10 @@ def test_sweep_runs_and_collects(tmp_path, monkeypatch, drawn, capsys):
     arguments = ["--out", str(tmp_path / "sweep"), "--machines=fan", "--seeds=0,1", *changes]
     shift_sweep.main([*arguments, "--shifts=1,0"])
     rows = read_csv(tmp_path / "sweep/shift_sweep.csv")
-    assert [r["shift"] for r in rows[::12]] == ["0.0", "1.0"] and len(rows) == 2 * 2 * 6
+    runs = {(r["shift"], r["seed"]) for r in rows}
+    assert runs == {(shift, seed) for shift in ("0.0", "1.0") for seed in "01"}
+    for method in ("SerialOE", "AE", "Proposed", "Proposed (Oracle)", "Proposed (adaptive)"):
+        assert sum(r["method"] == method for r in rows) == 4
     results = json.loads((tmp_path / "sweep/shift_1/results.json").read_text())
     for row in rows:
         path = tmp_path / f"sweep/shift_{float(row['shift']):g}/seed_{row['seed']}/fan/segments.npz"
