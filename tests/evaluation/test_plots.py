@@ -74,7 +74,7 @@ def test_a_heat_map_shows_every_number(tmp_path, monkeypatch):
     shown = []
     monkeypatch.setattr(
         plots,
-        "_save",
+        "save_png",
         lambda figure, path: shown.extend(t.get_text() for t in figure.axes[0].texts),
     )
     values = np.asarray([[1.0, 22.22, 3.0], [4.0, 5.0, 6.66]])
