@@ -167,6 +167,7 @@ def smoothing(name: str = "uniform", **fields: Any) -> ConfigDict:
     c.unit = "segment"  # or "clip": average over a clip's segments first
     c.groups = "section"  # or "machine": neighbours from all sections
     c.history = "split"  # with groups=machine: development and evaluation apart; or "all"
+    c.aggregate = "mean"  # of a clip's segment scores; "max", "top" (a fifth): for short faults
     c.outside_pool = "smooth"  # or "keep": items outside the pool keep a_G
     c.adaptive = True  # also a row whose K the held-out training clips choose, without labels
     c.adaptive_gate = 2.5  # Delta / s that a K must reach there, or a_G is kept; 3 is stricter

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from jax_dns.errors import InputError
-from jax_dns.segments_file import Segments, clip_mean, clips_of, read_segments, write_segments
+from jax_dns.segments_file import (
+    Segments,
+    clip_mean,
+    clip_scores,
+    clips_of,
+    read_segments,
+    write_segments,
+)
 
 
 def arrays(n=6):
@@ -105,3 +112,20 @@ def test_clips_and_their_means(tmp_path):
     np.testing.assert_allclose(clip_mean(clips, segments.score), [2, 13 / 3, 4])
     two = np.stack([segments.score, -segments.score], 1)
     np.testing.assert_allclose(clip_mean(clips, two), [[2, -2], [13 / 3, -13 / 3], [4, -4]])
+
+
+@pytest.mark.parametrize("aggregate", ["mean", "max", "top"])
+def test_clip_scores_against_a_loop(rng, aggregate):
+    segments = 14 * ["b"] + 3 * ["a"] + 5 * ["c"] + ["d"]
+    clip = rng.permutation(segments)
+    n = len(clip)
+    zeros = np.zeros(n, np.int32)
+    text = np.full(n, "test")
+    rows = Segments(clip, zeros, zeros, text, text, zeros, np.zeros(n), np.zeros((n, 1)))
+    clips, values = clips_of(rows), np.round(rng.normal(size=n), 1)
+    expected = []
+    for name in clips.name:
+        own = sorted(values[clip == name], reverse=True)
+        kept = {"mean": len(own), "max": 1, "top": (len(own) + 4) // 5}[aggregate]
+        expected.append(np.mean(own[:kept]))
+    np.testing.assert_allclose(clip_scores(clips, values, aggregate), expected)

@@ -20,7 +20,7 @@ from jax_dns.pipeline.method_results import (
     write_method_results,
 )
 from jax_dns.pipeline.training_tasks import describe
-from jax_dns.segments_file import Segments, clip_mean, clips_of, read_segments
+from jax_dns.segments_file import Segments, clip_scores, clips_of, read_segments
 from jax_dns.types import Facts, InlierModel, Setting
 
 STAMP = "inlier"
@@ -37,7 +37,8 @@ def fit(config: ConfigDict, name: str, folder: Path, seed: int) -> None:
     """
     c, current = config.inlier, segments_digest(folder)
     method = describe(config, "discriminative").name
-    key = fingerprint(component_key(config, "inlier"), c.data, c.split, seed, method, current)
+    readings = [c.data, c.split, seed, method, config.smoothing.aggregate]
+    key = fingerprint(component_key(config, "inlier"), readings, current)
     if is_done(folder, STAMP, key):
         return
     segments, _ = read_segments(folder / "segments.npz")
@@ -82,8 +83,8 @@ def inlier_results(config: ConfigDict, segments: Segments, seed: int) -> list[Me
         for setting in model.settings:
             if fewest >= max(1, model.fewest(setting)):
                 scores = _section_scores(model, c.name, setting, train, test, rows, seed)
-                mean = clip_mean(clips, scores)
-                results.append(MethodResult(method, model.parameter, setting, data, mean))
+                score = clip_scores(clips, scores, config.smoothing.aggregate)
+                results.append(MethodResult(method, model.parameter, setting, data, score))
     return results
 
 

@@ -20,7 +20,14 @@ from jax_dns.pipeline.method_results import (
     write_method_results,
 )
 from jax_dns.pipeline.training_tasks import describe
-from jax_dns.segments_file import Clips, Segments, clip_mean, clips_of, read_segments
+from jax_dns.segments_file import (
+    Clips,
+    Segments,
+    clip_mean,
+    clip_scores,
+    clips_of,
+    read_segments,
+)
 from jax_dns.smoothing.adaptive import METHOD, smooth_adaptively, smooth_groups_adaptively
 from jax_dns.smoothing.transforms import transform_scores
 from jax_dns.types import Facts, Setting, SmoothingRule
@@ -37,7 +44,7 @@ def smooth(config: ConfigDict, name: str, folder: Path) -> None:
       folder: of its results, with segments.npz.
     """
     c, d, current = config.smoothing, config.data, segments_digest(folder)
-    readings = [c.data, c.unit, c.groups, c.history, c.outside_pool, c.transform]
+    readings = [c.data, c.unit, c.groups, c.history, c.outside_pool, c.transform, c.aggregate]
     method = describe(config, "generative").name
     key = fingerprint(
         component_key(config, "smoothing"),
@@ -79,7 +86,8 @@ def smoothing_results(config: ConfigDict, test: Segments) -> list[MethodResult]:
       Clip scores: a_G's, then those of each pool and setting.
     """
     method, rule = describe(config, "generative").name, smoothing_rule(config)
-    results = [MethodResult(method, "", 0, "", clip_mean(clips_of(test), test.score))]
+    generative = clip_scores(clips_of(test), test.score, config.smoothing.aggregate)
+    results = [MethodResult(method, "", 0, "", generative)]
     for data in split_commas(config.smoothing.data):
         for setting, scores in smoothed_clips(config, test, data).items():
             results.append(
@@ -107,12 +115,11 @@ def adaptive_results(config: ConfigDict, name: str, segments: Segments) -> list[
     if not len(known.clip):
         tqdm.write(f"{name}: no {METHOD} row, no training clips are held out (split valid)")
         return []
-    items = []
+    c, items = config.smoothing, []
     for part in (segments.where(segments.split == "test"), known):
         clips = clips_of(part)
         features = clip_mean(clips, part.feature).astype(np.float32)
-        items += [clip_mean(clips, part.score), features, clips.section]
-    c = config.smoothing
+        items += [clip_scores(clips, part.score, c.aggregate), features, clips.section]
     scores, choices = smooth_groups_adaptively(
         *items, gate=float(c.adaptive_gate), metric=c.get("metric", "euclidean")
     )
@@ -143,7 +150,8 @@ def smoothed_clips(
     clips = clips_of(test)
     smoothed = _smoothed_units(config, test, clips, data)
     if config.smoothing.unit == "segment":
-        smoothed = {setting: clip_mean(clips, scores) for setting, scores in smoothed.items()}
+        how = config.smoothing.aggregate
+        smoothed = {setting: clip_scores(clips, row, how) for setting, row in smoothed.items()}
     return {setting: np.asarray(scores, np.float64) for setting, scores in smoothed.items()}
 
 
@@ -217,7 +225,7 @@ def _smoothed_units(
     scores, features, clip = test.score, test.feature, clips.row
     if c.unit == "clip":
         first = np.unique(clips.row, return_index=True)[1]
-        scores, features = clip_mean(clips, scores), clip_mean(clips, features)
+        scores, features = clip_scores(clips, scores, c.aggregate), clip_mean(clips, features)
         pool, groups, clip = pool[first], groups[first], clip[first]
     try:
         scores = transform_scores(scores, groups, c.transform)

@@ -13,6 +13,7 @@ from jax_dns.config import COMMON_FIELDS, get_config, new_name
 from jax_dns.errors import InputError
 from jax_dns.pipeline.index import segment_samples, split_commas
 from jax_dns.pipeline.method_results import DOMAINS
+from jax_dns.segments_file import AGGREGATES
 from jax_dns.smoothing.transforms import TRANSFORMS
 from jax_dns.training.steps import create_state
 from jax_dns.types import Batch, Facts, GradientModel
@@ -25,6 +26,7 @@ CHOICES = {
     "discriminative.checkpoint": ("last", "best"),
     "inlier.split": ("train", "valid"),
     "smoothing.unit": ("segment", "clip"),
+    "smoothing.aggregate": AGGREGATES,
     "smoothing.groups": ("section", "machine"),
     "smoothing.history": ("split", "all"),
     "smoothing.outside_pool": ("smooth", "keep"),

@@ -76,6 +76,11 @@ def notes(results: Iterable[MethodResult]) -> list[tuple[str, str]]:
             )
             if result.parameter == "K":
                 text += f" K counts the segment itself: K = 1 is {score}."
+        elif result.is_fixed:
+            text = (
+                f"{first.method} smoothed as far as normal clips that were held out from training "
+                "support it, without labels; the score itself where they don't."
+            )
         else:
             text = (
                 "An inlier model of the features f_D of normal sound; its setting is the best on "

@@ -92,6 +92,22 @@ def test_clips_may_be_the_unit(rng):
     np.testing.assert_allclose(scores, expected, rtol=1e-5)
 
 
+def test_the_highest_segment_may_be_the_clips_score(rng):
+    test = segments(rng)
+    pool = test.domain == "source"
+    smoothed = smooth_scores(test.score, test.feature, 3, groups=test.section, pool=pool)
+    c = settings(ks=(3,), data="source", aggregate="max")
+    generative, proposed = smoothing_results(c, test)
+    np.testing.assert_array_equal(generative.scores, test.score.reshape(-1, 3).max(1))
+    np.testing.assert_array_equal(proposed.scores, smoothed.reshape(-1, 3).max(1))
+    c.smoothing.unit = "clip"
+    scores, features = test.score.reshape(-1, 3).max(1), test.feature.reshape(-1, 3, 4).mean(1)
+    expected = smooth_scores(
+        scores, features.astype(np.float32), 3, groups=test.section[::3], pool=pool[::3]
+    )
+    np.testing.assert_allclose(smoothing_results(c, test)[1].scores, expected, rtol=1e-6)
+
+
 def test_neighbours_may_come_from_all_sections(rng):
     test = segments(rng)
     scores = proposed(test, ks=(20,), data="all", groups="machine", history="all")[0].scores
