@@ -15,12 +15,12 @@ CONFIG = Path(__file__).with_name("tiny.py")
 # Each stage of the tiny run, and the first file of the next: while that lacks, the stage is on.
 STAGES = {
     "start": "config.json",
-    "factory": "factory/dev_data/fan/train/section_00_source_train_normal_0003.wav",
+    "synthetic": "synthetic/dev_data/fan/train/section_00_source_train_normal_0003.wav",
     "index": "audio/fan.json",
-    "train_generative": "fan/ae/done.json",
-    "train_discriminative": "fan/extractor/done.json",
+    "train_generative": "fan/generative/done.json",
+    "train_discriminative": "fan/discriminative/done.json",
     "embed": "fan/segments.json",
-    "fit": "fan/serial_oe.json",
+    "fit": "fan/inlier.json",
     "smooth": "fan/smoothed.json",
     "evaluate": "evaluated.json",
 }
@@ -84,7 +84,7 @@ def assert_same(workdir: Path, reference: Path) -> None:
         assert (workdir / name).read_bytes() == (reference / name).read_bytes(), name
     for a, b in zip(*(read_segments(w / "fan/segments.npz")[0] for w in (workdir, reference))):
         np.testing.assert_array_equal(a, b)
-    for part in ("ae", "extractor"):
+    for part in ("generative", "discriminative"):
         ours, theirs = (parameters(w / "fan" / part) for w in (workdir, reference))
         assert ours.keys() == theirs.keys()
         for name, array in ours.items():

@@ -42,7 +42,7 @@ def damaged_and_rerun(name: str, kind: int, reference: Path, workdir: Path) -> s
     return message
 
 
-FEW = ["audio/fan.json", "fan/smoothed.npz", "fan/serial_oe.json", "results.json"]
+FEW = ["audio/fan.json", "fan/smoothed.npz", "fan/inlier.json", "results.json"]
 
 
 @pytest.mark.parametrize("name", FEW)

@@ -30,7 +30,7 @@ def test_terminated_while_training(undisturbed, tmp_path, delay):
     code, text = finish(tmp_path / "w")
     assert code == 0, text
     assert_same(tmp_path / "w", undisturbed)
-    logs = [w / "fan/extractor/metrics.jsonl" for w in (tmp_path / "w", undisturbed)]
+    logs = [w / "fan/discriminative/metrics.jsonl" for w in (tmp_path / "w", undisturbed)]
     losses = [[json.loads(line)["loss"] for line in p.read_text().splitlines()] for p in logs]
     assert losses[0] == losses[1]
 
