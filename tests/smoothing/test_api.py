@@ -41,8 +41,8 @@ def test_any_order_of_magnitude_and_far_from_the_origin(rng, scale, offset):
 @given(
     features=npst.arrays(np.float32, (17, 2), elements=st.sampled_from([-1.0, 0.0, 0.5, 2.0])),
     scores=npst.arrays(np.float64, 17, elements=st.floats(-1e3, 1e3)),
-    k=st.integers(1, 17),
-    block_size=st.sampled_from([1, 4, 17, 40, None]),
+    k=st.sampled_from([1, 2, 9, 16, 17]),  # each K and block size is a program to compile
+    block_size=st.sampled_from([1, 4, 40, None]),
 )
 def test_duplicates_and_ties(features, scores, k, block_size):
     got = smooth(scores, features, k, block_size=block_size)
