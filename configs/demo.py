@@ -7,9 +7,10 @@ Same autoencoder and same full-depth, full-width EfficientNet-B0 as the paper's;
 epochs and, with them, batches are smaller. BatchNorm's running statistics follow faster, since
 there are only some hundred steps.
 
-On two cores: 135 s and 2.8 GiB, nothing compiled before. Harmonic mean of AUC and pAUC over machine
-types, domains pooled: SerialOE 66.4, AE 63.1, Proposed 62.6, Proposed (Oracle) 68.1 %. The data are
-few: all rows move by some points with the processor, the versions and the order of sums.
+On two cores, nothing compiled before: 135 s and 2.8 GiB (AMD EPYC), 228 s (Intel Xeon). Harmonic
+mean of AUC and pAUC over machine types, domains pooled, on the one and on the other: SerialOE 66.4,
+66.0; AE 63.1, 62.9; Proposed 62.6, 61.6; Proposed (Oracle) 68.1, 67.5 %. The data are few: all rows
+move by some points with the processor, the versions and the order of sums.
 """
 
 from ml_collections import ConfigDict

@@ -73,11 +73,14 @@ def main(arguments: list[str]) -> None:
 
 
 def _keep_compiled(keep: bool) -> None:
-    """Lets JAX keep compiled programs in the user's cache folder, so that they're made once."""
+    """Lets JAX keep compiled programs in the user's cache folder, where there is one."""
     if keep and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         import jax
 
-        cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+        try:
+            cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        except RuntimeError:  # no HOME, and no entry in the list of users
+            return
         jax.config.update("jax_compilation_cache_dir", str(cache / "jax_dns" / "compiled"))
 
 

@@ -1,9 +1,11 @@
 """The index stage: from `config.data` to decoded recordings of each machine type."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from ml_collections import ConfigDict
+from tqdm import tqdm
 
 from jax_dns.components import layout_of
 from jax_dns.data.audio_cache import AudioStore, Format, open_store, standardise_together
@@ -59,13 +61,20 @@ def make_synthetic(config: ConfigDict, workdir: Path) -> None:
     )
 
 
-def find_clips(config: ConfigDict, root: Path, machines: list[str]) -> dict[str, list[Clip]]:
+def find_clips(
+    config: ConfigDict,
+    root: Path,
+    machines: list[str],
+    *,
+    log: Callable[[str], object] = tqdm.write,
+) -> dict[str, list[Clip]]:
     """Finds the recordings below `root`, in the layout that the config names.
 
     Args:
       config: of the run.
       root: folder of recordings.
       machines: machine types to find; none: all.
+      log: called with the lines for the user: the layout, and what is left out.
 
     Returns:
       Clips by machine type.
@@ -80,6 +89,7 @@ def find_clips(config: ConfigDict, root: Path, machines: list[str]) -> dict[str,
         anomaly=d.anomaly,
         test_fraction=d.test_fraction,
         seed=d.layout_seed,
+        log=log,
     )
 
 
@@ -136,7 +146,7 @@ def targets(config: ConfigDict, machines: Machines) -> list[str]:
         if machine not in testable and (wanted or not testable):
             raise InputError(
                 f"{config.data.root or 'synthetic'}: no test clips of {machine} "
-                "(expected section_SS_<domain>_test_*.wav)"
+                "(expected some, as data.layout arranges them)"
             )
     return wanted or testable
 

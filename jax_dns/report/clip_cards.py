@@ -59,7 +59,7 @@ def clip_cards(
     changes = rank_changes(before, after, clips.section, count=COUNT)
     paths, gone = {}, ""
     try:
-        found = find_clips(config, root(), [machine])
+        found = find_clips(config, root(), [machine], log=lambda line: None)
         paths = {clip.name: clip.path for clip in found[machine]}
     except InputError as error:
         gone = str(error)
