@@ -138,7 +138,7 @@ def smooth_pruned_blocks(
     gather_queries: Callable[..., QueryBlock],
     fallback: Callable[[QueryBlock], Float[Array, "k b"]],
 ) -> Float[Array, "t k b"]:
-    """Smooths block after block, on the chunks that hold its neighbours where that can be.
+    """Smooths block by block, reading only the chunks of columns that may hold neighbours.
 
     Args:
       items: candidates, in the order of `sort_by_centroid`.
