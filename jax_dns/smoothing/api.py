@@ -35,7 +35,10 @@ from jax_dns.smoothing.validation import SmoothingInputs, check_device_range, va
 from jax_dns.types import ArrayLike
 
 MAX_SORTED = 2**13  # n x K up to which Eq. 7's readable form is traced
-HOST_PAIRS = 2**23  # of queries and items that the host smooths where there is an accelerator
+# Pairs of query and item that NumPy smooths, as it compiles nothing: on a CPU; elsewhere.
+CPU_PAIRS, ACCELERATOR_PAIRS = 2**25, 2**23
+# On a CPU NumPy is the faster from this many times K on: most candidates are dropped at once.
+FEW_NEIGHBORS = 32
 
 Route = Callable[[SmoothingInputs], Float[ArrayLike, "k m"]]
 
@@ -250,10 +253,11 @@ def _route(inputs: SmoothingInputs) -> Float[ArrayLike, "k m"]:
 
 
 def _is_for_host(inputs: SmoothingInputs) -> bool:
-    """Whether NumPy does the work: on CPU always, beside an accelerator for small NumPy arrays."""
+    """Whether NumPy does the work: small problems, on a CPU also small K."""
     if inputs.is_traced():
         return False
+    n, pairs = len(inputs.scores), len(inputs.scores) * len(inputs.query_scores)
     devices = {d.platform for x in inputs if isinstance(x, jax.Array) for d in x.devices()}
     if jax.default_backend() == "cpu" or devices == {"cpu"}:
-        return True
-    return not devices and len(inputs.scores) * len(inputs.query_scores) <= HOST_PAIRS
+        return pairs <= CPU_PAIRS or n >= FEW_NEIGHBORS * max(inputs.ks)
+    return not devices and pairs <= ACCELERATOR_PAIRS
