@@ -1,7 +1,7 @@
 """Eq. 7 by a double loop in float64, and the rule of exactness that results are held to.
 
 Neighbours may differ from the loop's only where their squared distance is within
-2e-6 (|x_i|^2 + max_j |x_j|^2) of the K-th, norms taken after the mean is subtracted.
+2e-6 (|x_i|^2 + max_j |x_j|^2) of the K-th, norms taken after the mean of the group is subtracted.
 """
 
 import jax.numpy as jnp
@@ -12,24 +12,17 @@ from jax_dns.smoothing.reference import smooth_blocks
 TOLERANCE = 2e-6
 
 
-def bounds(scores, features, k, query_scores, query_features, candidates, metric="euclidean"):
+def bounds(scores, features, k, query_scores, query_features, candidates, tolerance=TOLERANCE):
     """Smallest and largest legal value of each item, by a loop over items in float64."""
-    x, q = features.astype(np.float64), query_features.astype(np.float64)
-    if metric == "cosine":
-        x = x / np.linalg.norm(x, axis=1, keepdims=True)
-        q = q / np.linalg.norm(q, axis=1, keepdims=True)
-    mean = x.mean(0)
-    x, q = x - mean, q - mean
-    norms = (x**2).sum(1)
-    low, high = np.empty(len(q)), np.empty(len(q))
-    for i in range(len(q)):
-        rows = np.flatnonzero(candidates[i])
+    low, high = np.empty(len(query_features)), np.empty(len(query_features))
+    for i, query in enumerate(query_features):
         if k == 1:
             low[i] = high[i] = query_scores[i]
             continue
-        distances = np.asarray([((q[i] - x[j]) ** 2).sum() for j in rows])
+        rows = np.flatnonzero(candidates[i])
+        distances = ((query - features[rows]) ** 2).sum(1)
         limit = np.sort(distances)[k - 2]
-        slack = TOLERANCE * ((q[i] ** 2).sum() + norms.max())
+        slack = tolerance * ((query**2).sum() + (features[rows] ** 2).sum(1).max())
         certain = rows[distances < limit - slack]
         tied = np.sort(scores[rows[np.abs(distances - limit) <= slack]])
         free = k - 1 - len(certain)
@@ -39,23 +32,41 @@ def bounds(scores, features, k, query_scores, query_features, candidates, metric
     return low, high
 
 
-def check(got, scores, features, k, groups=None, pool=None, metric="euclidean", queries=None):
-    """Asserts that `got` is legal."""
+def check(
+    got,
+    scores,
+    features,
+    k,
+    groups=None,
+    pool=None,
+    metric="euclidean",
+    queries=None,
+    tolerance=TOLERANCE,
+):
+    """Asserts that `got` is legal; `queries` are scores, features and groups of further items."""
     n = len(scores)
     groups = np.zeros(n, int) if groups is None else groups
     pool = np.ones(n, bool) if pool is None else pool
+    query_scores, query_features, query_groups = queries or (scores, features, groups)
+    candidates = pool[None] & (query_groups[:, None] == groups[None])
     if queries is None:
-        candidates = pool[None] & (groups[:, None] == groups[None]) & ~np.eye(n, dtype=bool)
-        low, high = bounds(scores, features, k, scores, features, candidates, metric)
-    else:
-        query_scores, query_features, query_groups = queries
-        candidates = pool[None] & (query_groups[:, None] == groups[None])
-        low, high = bounds(scores, features, k, query_scores, query_features, candidates, metric)
-    slack = 2e-6 * (1 + np.abs(scores).max())
-    assert (got >= low - slack).all() and (got <= high + slack).all()
+        candidates &= ~np.eye(n, dtype=bool)
+    x, q = features.astype(np.float64), query_features.astype(np.float64)
+    if metric == "cosine":
+        x, q = (y / np.linalg.norm(y, axis=1, keepdims=True) for y in (x, q))
+    for group in np.unique(groups):
+        mean = x[groups == group].mean(0)
+        x[groups == group] -= mean
+        q[query_groups == group] -= mean
+    precise = np.asarray(scores, np.float64), np.asarray(query_scores, np.float64)
+    low, high = bounds(precise[0], x, k, precise[1], q, candidates, tolerance)
+    every = np.append(*precise)
+    rounding = 2e-6 * np.ptp(every) + np.finfo(got.dtype).eps * np.abs(every).max()
+    assert (got >= low - rounding).all() and (got <= high + rounding).all()
 
 
 def plain(scores, features, ks, groups=None, pool=None, metric="euclidean"):
+    """Eq. 7 in its readable form."""
     n = len(scores)
     groups = np.zeros(n, np.int32) if groups is None else groups.astype(np.int32)
     pool = np.ones(n, bool) if pool is None else pool

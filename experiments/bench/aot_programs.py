@@ -60,10 +60,9 @@ def smoothing(mesh: Mesh, n: int, d: int, *, block: int) -> jax.stages.Lowered:
         shape(mesh, rows, p * n_items, d),
         None,
         None,
-        shape(mesh, P(), 1, d),
         tables,
+        shape(mesh, P(), 1, dtype=jnp.int32),
         mesh=mesh,
-        ks=(K,),
         metric="euclidean",
         block=block,
     )
@@ -84,7 +83,7 @@ def smoothing_body(mesh: Mesh, n: int, d: int, *, block: int) -> jax.stages.Lowe
     def body(
         items: LocalCandidates, scores: jax.Array, features: jax.Array, self_index: jax.Array
     ) -> jax.Array:
-        return smooth_block(items, scores, features, self_index, ks=(K,))
+        return smooth_block(items, scores, features, self_index, jnp.asarray([K - 1], jnp.int32))
 
     specs = (LocalCandidates(rows, rows, rows, P(), P()), rows, rows, rows)
     mapped = jax.shard_map(

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from jax_dns.errors import InputError
-from jax_dns.smoothing.reference import METRICS
+from jax_dns.smoothing.feature_space import METRICS
 
 # Entries of the order in a block. The fastest of 2^15 ... 2^22 at 2,800 items: block, mask and
 # scores stay in the second-level cache.

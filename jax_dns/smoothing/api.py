@@ -10,24 +10,37 @@ on all of them, and the result is sharded as the scores are (see `sharded`).
 `reference.smooth_blocks` is Eq. 7 in its readable form.
 """
 
+from collections.abc import Callable
 from typing import Any, no_type_check
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Shaped
+from jaxtyping import Float, Shaped
 
-from jax_dns.smoothing.engine.gpu_items import smooth_items_on_gpu
+from jax_dns.smoothing.engine.gpu_items import NotForGpu, plain_inputs, smooth_items_on_gpu
 from jax_dns.smoothing.engine.grouped import smooth_by_selection
-from jax_dns.smoothing.reference import smooth_blocks
+from jax_dns.smoothing.host.smooth_on_host import smooth_on_host
+from jax_dns.smoothing.memory_estimate import (
+    check_device_memory,
+    check_host_memory,
+    check_streamed_memory,
+)
+from jax_dns.smoothing.reference import smooth_readably
+from jax_dns.smoothing.score_scale import fit_score_scale, scale_scores, unscale_scores
 from jax_dns.smoothing.sharded.arrays import is_sharded, match_sharding, to_host
 from jax_dns.smoothing.sharded.query_blocks import smooth_sharded
-from jax_dns.smoothing.streaming import smooth_streamed
-from jax_dns.smoothing.validation import SmoothingInputs, is_traced, validate_inputs
+from jax_dns.smoothing.streaming import is_streamed, smooth_streamed
+from jax_dns.smoothing.validation import SmoothingInputs, check_device_range, validate_inputs
 from jax_dns.types import ArrayLike
 
-BLOCK_BYTES = 2**26  # of one block of distances
-MAX_SORTED = 2**13  # n x K; on CPU both ways take the same time at n = 500, K = 16, within 1 ms
+MAX_SORTED = 2**13  # n x K up to which Eq. 7's readable form is traced
+# Pairs of query and item that NumPy smooths, as it compiles nothing: on a CPU; elsewhere.
+CPU_PAIRS, ACCELERATOR_PAIRS = 2**25, 2**23
+# On a CPU NumPy is the faster from this many times K on: most candidates are dropped at once.
+FEW_NEIGHBORS = 32
+
+Route = Callable[[SmoothingInputs], Float[ArrayLike, "k m"]]
 
 
 @no_type_check  # validate_inputs checks the arguments, with clearer errors
@@ -62,7 +75,7 @@ def smooth(
         checked.
     """
     out = _smooth_items(scores, features, (k,), groups, pool, metric, block_size)
-    return _match_type(out[0], scores)
+    return match_sharding(out[0], scores)
 
 
 @no_type_check  # validate_inputs checks the arguments, with clearer errors
@@ -93,8 +106,7 @@ def smooth_grid(
     Raises:
       ValueError: see `smooth`.
     """
-    out = _smooth_items(scores, features, ks, groups, pool, metric, block_size)
-    return _match_type(out, scores)
+    return _smooth_items(scores, features, ks, groups, pool, metric, block_size)
 
 
 @no_type_check  # validate_inputs checks the arguments, with clearer errors
@@ -145,66 +157,107 @@ def smooth_queries(
         queries=(query_scores, query_features, query_groups),
         block_size=block_size,
     )
-    queries = inputs.query_scores, inputs.query_features, inputs.query_groups
-    options = dict(exclude_self=False, metric=metric, block_size=block_size)
-    return _match_type(_smooth(inputs, *queries, **options)[0], query_scores)
+    return match_sharding(_smooth(inputs, query_scores)[0], query_scores)
 
 
 def _smooth_items(
-    scores, features, ks, groups, pool, metric, block_size
+    scores: Any,
+    features: Any,
+    ks: Any,
+    groups: Any,
+    pool: Any,
+    metric: str,
+    block_size: int | None,
 ) -> Float[ArrayLike, "k n"]:
     """Smooths items that are their own queries."""
     if groups is None and pool is None:
-        out = smooth_items_on_gpu(scores, features, ks, metric=metric, block_size=block_size)
-        if out is not None:
-            return out
+        inputs = plain_inputs(scores, features, ks, metric=metric, block_size=block_size)
+        if inputs is not None and not _is_for_host(inputs):
+            try:
+                return _smooth(inputs, scores, smooth_items_on_gpu)
+            except NotForGpu:
+                pass
     inputs = validate_inputs(
         scores, features, ks, groups=groups, pool=pool, metric=metric, block_size=block_size
     )
-    queries = inputs.scores, inputs.features, inputs.groups
-    options = dict(exclude_self=True, metric=metric, block_size=block_size)
-    return _smooth(inputs, *queries, **options)
+    return _smooth(inputs, scores)
 
 
 def _smooth(
-    inputs: SmoothingInputs,
-    query_scores: Float[Array, " m"],
-    query_features: Float[Array, "m d"],
-    query_groups: Any,
-    *,
-    exclude_self: bool,
-    metric: str,
-    block_size: int | None,
-) -> Float[Array, "k m"]:
-    """Chooses the route through Eq. 7."""
-    n, m = len(inputs.scores), len(query_scores)
-    queries = query_scores, query_features, query_groups
-    options = dict(exclude_self=exclude_self, metric=metric, block_size=block_size)
-    if isinstance(inputs.features, np.memmap) and max(inputs.ks) > 1:
-        history = inputs.scores, inputs.features, inputs.groups, inputs.pool
-        return smooth_streamed(*queries, *history, max(inputs.ks), metric=metric)[None]
-    if is_sharded(inputs.features):
-        return smooth_sharded(inputs, *queries, **options)
-    if max(inputs.ks) > 1 and n * max(inputs.ks) > MAX_SORTED:
-        return smooth_by_selection(inputs, *queries, **options)
-    groups, pool, query_groups = map(jnp.asarray, (inputs.groups, inputs.pool, query_groups))
-    return smooth_blocks(
-        inputs.scores,
-        inputs.features,
-        groups.astype(jnp.int32),
-        pool,
-        query_scores,
-        query_features,
-        query_groups.astype(jnp.int32),
-        jnp.arange(m) if exclude_self else jnp.full(m, -1),
-        ks=inputs.ks,
-        metric=metric,
-        block=min(m, block_size or max(1, BLOCK_BYTES // (4 * n))),
+    inputs: SmoothingInputs, scores: Shaped[ArrayLike, " m"], route: Route | None = None
+) -> Shaped[ArrayLike, "k m"]:
+    """Smooths for all Ks; the result has the type and the sharding of the query scores.
+
+    Args:
+      inputs: checked arguments.
+      scores: [m] the query scores as they were given.
+      route: through Eq. 7; None: chosen.
+
+    Returns:
+      [len(inputs.ks), m].
+    """
+    given, route = inputs.query_scores, route or _route
+    if inputs.is_traced() or is_sharded(given):
+        real = jax.dtypes.canonicalize_dtype(np.float64)
+        means = _smooth_scaled(
+            inputs, lambda x: match_sharding(route(x), given), lambda x: jnp.asarray(x, real)
+        )
+        return match_sharding(_by_k(inputs.ks, given, means), scores)
+    host = _smooth_scaled(inputs, lambda x: to_host(route(x)), lambda x: to_host(x).astype(float))
+    out = _by_k(inputs.ks, np.asarray(given), host)
+    if not isinstance(given, jax.Array):
+        return out
+    return jax.device_put(out, given.sharding) if given.committed else jnp.asarray(out)
+
+
+def _smooth_scaled(
+    inputs: SmoothingInputs, route: Route, convert: Callable[[ArrayLike], ArrayLike]
+) -> dict[int, Float[ArrayLike, " m"]]:
+    """Smooths for the Ks above 1, with scores in a range where sums keep their digits."""
+    ks = tuple(dict.fromkeys(k for k in inputs.ks if k > 1))
+    if not ks:
+        return {}
+    scores, query_scores = convert(inputs.scores), convert(inputs.query_scores)
+    scale = fit_score_scale(scores, query_scores)
+    scaled = inputs._replace(
+        scores=scale_scores(scores, scale), query_scores=scale_scores(query_scores, scale), ks=ks
     )
+    means = unscale_scores(convert(route(scaled)), scale)
+    return {k: means[row] for row, k in enumerate(ks)}
 
 
-def _match_type(out: Float[ArrayLike, "*k m"], scores: ArrayLike) -> ArrayLike:
-    """Returns results in the type, and the sharding, of the scores that they belong to."""
-    if isinstance(scores, jax.Array) or is_traced(out):
-        return match_sharding(out.astype(scores.dtype), scores)
-    return to_host(out).astype(np.asarray(scores).dtype)
+def _by_k(
+    ks: tuple[int, ...], scores: Shaped[ArrayLike, " m"], means: dict[int, Float[ArrayLike, " m"]]
+) -> Shaped[ArrayLike, "k m"]:
+    """Stacks the means for each K, in the type of the scores, which are those for K = 1."""
+    xp = scores.__array_namespace__()
+    return xp.stack([scores if k == 1 else means[k].astype(scores.dtype) for k in ks])
+
+
+def _route(inputs: SmoothingInputs) -> Float[ArrayLike, "k m"]:
+    """Chooses the route through Eq. 7. Every K is above 1."""
+    if is_sharded(inputs.features):
+        check_device_memory(inputs)
+        return smooth_sharded(inputs)
+    if is_streamed(inputs):
+        check_streamed_memory(inputs)
+        return smooth_streamed(inputs)
+    if _is_for_host(inputs):
+        check_host_memory(inputs)
+        return smooth_on_host(inputs)
+    check_device_range(inputs)
+    if len(inputs.scores) * max(inputs.ks) <= MAX_SORTED:
+        return smooth_readably(inputs)
+    check_device_memory(inputs)
+    return smooth_by_selection(inputs)
+
+
+def _is_for_host(inputs: SmoothingInputs) -> bool:
+    """Whether NumPy does the work: small problems, on a CPU also small K."""
+    if inputs.is_traced():
+        return False
+    n, pairs = len(inputs.scores), len(inputs.scores) * len(inputs.query_scores)
+    devices = {d.platform for x in inputs if isinstance(x, jax.Array) for d in x.devices()}
+    if jax.default_backend() == "cpu" or devices == {"cpu"}:
+        return pairs <= CPU_PAIRS or n >= FEW_NEIGHBORS * max(inputs.ks)
+    return not devices and pairs <= ACCELERATOR_PAIRS

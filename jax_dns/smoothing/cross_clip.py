@@ -4,12 +4,14 @@ The paper excludes only the item itself. Seven overlapping segments of one recor
 other, so the mean over a small K may contain little else; this is the other reading of Eq. 7.
 """
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from jax_dns.errors import InputError
+from jax_dns.smoothing.partition import bucket, pad_rows
 from jax_dns.smoothing.reference import smooth_blocks
+from jax_dns.smoothing.score_scale import fit_score_scale, scale_scores, unscale_scores
 from jax_dns.smoothing.validation import validate_inputs
 
 BLOCK = 256  # queries: 3 MB of distances to the 2,800 segments of a section
@@ -51,24 +53,33 @@ def smooth_other_clips(
             f"k: {max(inputs.ks)}, expected at most {1 + counts[row]}: "
             f"item {row} has {counts[row]} candidates in other clips"
         )
+    real = jax.dtypes.canonicalize_dtype(np.float64)
+    scale = fit_score_scale(scores.astype(np.float64))
+    scaled = scale_scores(scores.astype(np.float64), scale).astype(real)
+    clip_number = np.unique(clip, return_inverse=True)[1].astype(np.int32)
     out = np.empty((len(inputs.ks), len(scores)), scores.dtype)
     for group in np.unique(groups):
         rows = np.flatnonzero(groups == group)
-        items = inputs.scores[rows], inputs.features[rows]
-        one_group = jnp.zeros(len(rows), jnp.int32)
-        clip_number = jnp.asarray(np.unique(clip[rows], return_inverse=True)[1], jnp.int32)
-        out[:, rows] = smooth_blocks(
+        # Padded, so that sections of similar size share a program.
+        padded = pad_rows(rows, bucket(len(rows)))
+        in_pool = pool[padded] & (np.arange(len(padded)) < len(rows))
+        one_group = np.zeros(len(padded), np.int32)
+        items = scaled[padded], features[padded].astype(real)
+        identity = clip_number[padded]
+        means = smooth_blocks(
             *items,
             one_group,
-            jnp.asarray(pool[rows]),
+            in_pool,
             *items,
             one_group,
-            clip_number,
-            clip_number,
+            identity,
+            identity,
             ks=inputs.ks,
             metric=metric,
-            block=min(len(rows), BLOCK),
+            block=min(len(padded), BLOCK),
         )
+        out[:, rows] = unscale_scores(np.asarray(means, np.float64)[:, : len(rows)], scale)
+    out[np.asarray(inputs.ks) == 1] = scores
     return out
 
 

@@ -14,16 +14,10 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from jax_dns.errors import InputError
-from jax_dns.smoothing.reference import (
-    METRICS,
-    Candidates,
-    Queries,
-    block_distances,
-    make_candidates,
-    to_metric_space,
-)
+from jax_dns.smoothing.feature_space import METRICS, fit_frame, to_frame, to_metric_space
+from jax_dns.smoothing.reference import Candidates, Queries, block_distances, make_candidates
 from jax_dns.smoothing.rules import largest_k
-from jax_dns.smoothing.validation import validate_inputs
+from jax_dns.smoothing.validation import check_device_range, validate_inputs
 from jax_dns.types import ArrayLike
 
 BLOCK = 256  # queries
@@ -40,7 +34,10 @@ class Items(NamedTuple):
 
 
 class DistanceBlock(NamedTuple):
-    """Distances of some items to all items of their group."""
+    """Distances of some items to all items of their group, divided by a power of four of the group.
+
+    The power keeps them within the type's range (see `feature_space`).
+    """
 
     rows: Int[np.ndarray, " m"]  # of the queries
     members: Int[np.ndarray, " g"]  # of the group's items
@@ -48,7 +45,7 @@ class DistanceBlock(NamedTuple):
 
 
 class NeighborBlock(NamedTuple):
-    """The nearest candidates of some items, nearest first."""
+    """The nearest candidates of some items, nearest first; distances as of `DistanceBlock`."""
 
     rows: Int[np.ndarray, " m"]  # of the queries
     neighbors: Int[np.ndarray, "m k"]  # rows of the neighbours
@@ -94,7 +91,8 @@ def make_items(
     Raises:
       InputError: arguments that `smooth` refuses.
     """
-    validate_inputs(scores, features, (1,), groups=groups, pool=pool, metric=metric)
+    checked = validate_inputs(scores, features, (1,), groups=groups, pool=pool, metric=metric)
+    check_device_range(checked)
     return Items(features, groups, pool, np.arange(len(scores)) if same_clip else clip, metric)
 
 
@@ -123,20 +121,26 @@ def _blocks(items: Items) -> Iterator[tuple[np.ndarray, np.ndarray, Queries, Can
     """Yields the members of a group, the rows of some of them, and both for the device."""
     for group in np.unique(items.groups):
         members = np.flatnonzero(items.groups == group)
-        features = to_metric_space(jnp.asarray(items.features[members]), items.metric)
-        features = features - features.mean(0, keepdims=True)
+        pool = jnp.asarray(items.pool[members])
+        features = _to_frame(jnp.asarray(items.features[members]), pool, metric=items.metric)
         one_group = jnp.zeros(len(members), jnp.int32)
         numbers = np.unique(items.identity[members], return_inverse=True)[1]
         identity = jnp.asarray(numbers.reshape(-1), jnp.int32)
-        candidates = make_candidates(
-            features, one_group, jnp.asarray(items.pool[members]), identity
-        )
+        candidates = make_candidates(features, one_group, pool, identity)
         size = min(BLOCK, len(members))
         for first in range(0, len(members), size):
             # The last block repeats its last row, so that all blocks share a program.
             part = np.minimum(np.arange(first, first + size), len(members) - 1)
             queries = Queries(features[part], one_group[part], identity[part])
             yield members, members[first : first + size], queries, candidates
+
+
+@functools.partial(jax.jit, static_argnames="metric")
+def _to_frame(
+    features: Float[Array, "n d"], pool: Bool[Array, " n"], *, metric: str
+) -> Float[Array, "n d"]:
+    features = to_metric_space(features, metric)
+    return to_frame(features, fit_frame(features, pool))
 
 
 @jax.jit

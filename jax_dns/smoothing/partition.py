@@ -73,10 +73,10 @@ def partition_by_group(
     return blocks
 
 
-def bucket(size: int) -> int:
-    """Rounds a size up by at most a quarter, to four sizes an octave: few programs to compile."""
-    part = max(1, 2 ** (max(size, 1).bit_length() - 3))
-    return -(-size // part) * part
+def bucket(size: int, parts: int = 4) -> int:
+    """Rounds a size up to one of `parts` sizes an octave, so that few programs are compiled."""
+    step = max(1, 2 ** max(size - 1, 0).bit_length() // (2 * parts))
+    return -(-max(size, 1) // step) * step
 
 
 def pad_rows(x: Int[np.ndarray, " n"], size: int) -> Int[np.ndarray, " size"]:

@@ -2,8 +2,8 @@
 
     a_prop(y_i) = (a_G(y_i) + sum of a_G over the K - 1 nearest neighbours of y_i) / K
 
-Squared Euclidean distances are computed as |q|^2 + |x|^2 - 2 q.x in float32. The features' mean is
-subtracted first, which keeps the terms small and so the rounding of their difference.
+Squared Euclidean distances are computed as |q|^2 + |x|^2 - 2 q.x in each group's frame (see
+`feature_space`).
 """
 
 import functools
@@ -11,9 +11,13 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-METRICS = ("euclidean", "cosine")
+from jax_dns.smoothing.feature_space import to_group_frames, to_metric_space
+from jax_dns.smoothing.validation import SmoothingInputs
+
+BLOCK_BYTES = 2**26  # of one block of distances
 
 
 class Candidates(NamedTuple):
@@ -69,20 +73,21 @@ def smooth_blocks(
     Returns:
       [len(ks), m], rows in the order of `ks`.
     """
-    features, query_features = (
+    features, query_features = map(jax.lax.stop_gradient, (features, query_features))
+    features, query_features = to_group_frames(
         to_metric_space(features, metric),
+        groups,
+        pool,
         to_metric_space(query_features, metric),
+        query_groups,
     )
-    mean = features.mean(0, keepdims=True)
-    items = make_candidates(features - mean, groups, pool, identity)
-    queries = Queries(query_features - mean, query_groups, query_identity)
+    items = make_candidates(features, groups, pool, identity)
+    queries = Queries(query_features, query_groups, query_identity)
     n_neighbors = max(ks) - 1
     m = len(query_scores)
 
     def smooth_block(inputs: tuple[Array, Queries]) -> Float[Array, "b k"]:
         own_scores, block_queries = inputs
-        if n_neighbors == 0:
-            return jnp.broadcast_to(own_scores[:, None], (block, len(ks)))
         neighbor_scores = scores[nearest(block_queries, items, n_neighbors)]
         sums = jnp.cumsum(jnp.concatenate([own_scores[:, None], neighbor_scores], axis=1), axis=1)
         return sums[:, jnp.asarray(ks) - 1] / jnp.asarray([ks], sums.dtype)
@@ -91,11 +96,23 @@ def smooth_blocks(
     return jax.lax.map(smooth_block, blocks).reshape(-1, len(ks))[:m].T
 
 
-def to_metric_space(features: Float[Array, "n d"], metric: str) -> Float[Array, "n d"]:
-    """Maps features to where Euclidean distance orders neighbours as `metric` does."""
-    if metric == "cosine":
-        return features / jnp.linalg.norm(features, axis=-1, keepdims=True)
-    return features
+def smooth_readably(inputs: SmoothingInputs) -> Float[Array, "k m"]:
+    """Smooths checked arguments by `smooth_blocks`."""
+    real = jax.dtypes.canonicalize_dtype(np.float64)
+    n, m = len(inputs.scores), len(inputs.query_scores)
+    return smooth_blocks(
+        jnp.asarray(inputs.scores, real),
+        jnp.asarray(inputs.features, real),
+        jnp.asarray(inputs.groups, jnp.int32),
+        jnp.asarray(inputs.pool),
+        jnp.asarray(inputs.query_scores, real),
+        jnp.asarray(inputs.query_features, real),
+        jnp.asarray(inputs.query_groups, jnp.int32),
+        jnp.arange(m) if inputs.exclude_self else jnp.full(m, -1),
+        ks=inputs.ks,
+        metric=inputs.metric,
+        block=min(m, inputs.block_size or max(1, BLOCK_BYTES // (4 * n))),
+    )
 
 
 def make_candidates(

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from jax_dns.errors import InputError
 from jax_dns.smoothing.api import smooth_grid
 from jax_dns.smoothing.cross_clip import other_clip_counts, smooth_other_clips
-from jax_dns.smoothing.reference import METRICS
+from jax_dns.smoothing.feature_space import METRICS
 from jax_dns.smoothing.validation import candidate_counts
 from jax_dns.types import Facts, Setting, SmoothingRule
 

@@ -5,34 +5,38 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Bool, Float, Int
 
 from jax_dns.errors import InputError
-from jax_dns.smoothing.engine import pruning
-from jax_dns.smoothing.memory_estimate import check_fits, needed_bytes, streamed_bytes
+from jax_dns.smoothing.feature_space import METRICS
 from jax_dns.smoothing.partition import number_groups
-from jax_dns.smoothing.reference import METRICS
 from jax_dns.smoothing.sharded.arrays import find_invalid_row, is_sharded, to_host, with_auto_axes
-from jax_dns.smoothing.streaming import is_streamed
 from jax_dns.types import ArrayLike
 
 CHECKED_ROWS = 2**16  # at once, so that a memory-mapped array is never read whole
+# A device flushes values below 1e-38 to zero: features below this would lose digits.
+MIN_ON_DEVICE = 2.0**-100
 
 
 class SmoothingInputs(NamedTuple):
-    """Checked arguments in the working type, as JAX arrays; groups and pool as given.
+    """Checked arguments, as arrays; the queries are the items themselves if `exclude_self`."""
 
-    Features of a streamed history stay in their file (see `streaming.is_streamed`).
-    """
-
-    scores: Float[Array, " n"]
+    scores: Float[ArrayLike, " n"]
     features: Float[ArrayLike, "n d"]
     groups: Int[ArrayLike, " n"]
     pool: Bool[ArrayLike, " n"]
+    query_scores: Float[ArrayLike, " m"]
+    query_features: Float[ArrayLike, "m d"]
+    query_groups: Int[ArrayLike, " m"]
     ks: tuple[int, ...]
-    query_scores: Float[Array, " m"] | None = None
-    query_features: Float[Array, "m d"] | None = None
-    query_groups: Int[ArrayLike, " m"] | None = None
+    metric: str
+    exclude_self: bool  # query i is item i, which is then no candidate of its own
+    block_size: int | None  # queries in a block; None: chosen
+    largest: Float[Any, " n"] | None  # magnitude of each row of the features; None: not known
+
+    def is_traced(self) -> bool:
+        """Whether some values are only known when a compiled function runs."""
+        return any(is_traced(x) for x in self)
 
 
 def validate_inputs(
@@ -46,7 +50,7 @@ def validate_inputs(
     queries: Any = None,
     block_size: int | None = None,
 ) -> SmoothingInputs:
-    """Checks smoothing's arguments and moves them to the device.
+    """Checks smoothing's arguments.
 
     Args:
       scores: [n] floating.
@@ -57,34 +61,33 @@ def validate_inputs(
       metric: one of METRICS.
       queries: (scores [m], features [m, d], groups [m] or None), or None if the items are their
         own queries.
-      block_size: queries in a block, for the memory that they take.
+      block_size: queries in a block; None: chosen.
 
     Returns:
       The arguments with defaults filled in.
 
     Raises:
-      InputError: names the argument, the value and the limit, or the memory that it needs and the
-        memory available. Values (finiteness, k against the number of candidates) are left
-        unchecked if an argument is traced.
+      InputError: names the argument, the value and the limit. Values (finiteness, k against the
+        number of candidates) are left unchecked if an argument is traced.
     """
     if metric not in METRICS:
         raise InputError(f"metric: {metric!r}, expected one of {', '.join(METRICS)}")
     scores, features, groups, pool = map(_to_array, (scores, features, groups, pool))
-    n = _check_pair("", scores, features, metric)
-    groups = _check_groups("groups", groups, n)
-    pool = _check_pool(pool, n)
-    arguments: tuple[Any, ...] = (scores, features, groups, pool)
-    query_groups, own_pool = groups, pool
+    n, largest = _check_pair("", scores, features, metric)
+    if queries is not None and (groups is None) != (queries[2] is None):
+        given, missing = ("groups", "query_groups")[:: 1 if queries[2] is None else -1]
+        raise InputError(f"{given}: given without {missing}, expected both or neither")
+    groups, pool = _check_groups("groups", groups, n), _check_pool(pool, n)
+    query_scores, query_features, query_groups, own_pool = scores, features, groups, pool
     if queries is not None:
         query_scores, query_features, query_groups = map(_to_array, queries)
-        m = _check_pair("query_", query_scores, query_features, metric)
+        m, _ = _check_pair("query_", query_scores, query_features, metric)
         if np.shape(query_features)[1] != np.shape(features)[1]:
             raise InputError(
                 f"query_features: {_describe(query_features)}, "
                 f"expected {np.shape(features)[1]} columns as features has"
             )
         query_groups, own_pool = _check_groups("query_groups", query_groups, m), None
-        arguments += (query_scores, query_features, query_groups)
     ks = _check_ks(ks)
     if max(ks) > 1 and not any(is_traced(x) for x in (groups, pool, query_groups)):
         counts = candidate_counts(groups, pool, query_groups, own_pool)
@@ -94,13 +97,20 @@ def validate_inputs(
                 f"k: {max(ks)}, expected at most {1 + counts[row]}: "
                 f"item {row} has {counts[row]} candidates"
             )
-    real = jax.dtypes.canonicalize_dtype(np.float64)
-    streamed = queries is not None and is_streamed(features)
-    if not is_traced(features):
-        _check_memory(arguments, ks, real.itemsize, streamed=streamed, block_size=block_size)
-    types = (real, None if streamed else real, None, None, real, real, None)
-    arrays = [x if dtype is None else jnp.asarray(x, dtype) for x, dtype in zip(arguments, types)]
-    return SmoothingInputs(*arrays[:4], ks, *arrays[4:])
+    return SmoothingInputs(
+        scores,
+        features,
+        groups,
+        pool,
+        query_scores,
+        query_features,
+        query_groups,
+        ks,
+        metric,
+        exclude_self=queries is None,
+        block_size=block_size,
+        largest=largest,
+    )
 
 
 def is_traced(x: Any) -> bool:
@@ -128,10 +138,35 @@ def candidate_counts(
     return counts if own_pool is None else counts - np.asarray(own_pool).astype(int)
 
 
-def _check_pair(prefix: str, scores: Any, features: Any, metric: str) -> int:
-    """Checks scores and features of the items or of the queries; returns their number."""
-    pair = (f"{prefix}scores", scores, 1), (f"{prefix}features", features, 2)
-    for name, x, rank in pair:
+def check_device_range(inputs: SmoothingInputs) -> None:
+    """Refuses features so small that a device would flush some of their digits to zero.
+
+    Raises:
+      InputError: names a row of a group in which all values are too small.
+    """
+    if inputs.largest is None:
+        return
+    group = np.arange(len(inputs.largest))
+    if inputs.metric == "euclidean" and not is_traced(inputs.groups):
+        group = np.unique(np.asarray(inputs.groups), return_inverse=True)[1]
+    largest = np.zeros(int(group.max()) + 1)
+    np.maximum.at(largest, group, inputs.largest)
+    small = (largest[group] > 0) & (largest[group] < MIN_ON_DEVICE)
+    if small.any():
+        row = int(small.argmax())
+        raise InputError(
+            f"features: row {row} and its group have values of at most {largest[group[row]]:.1e}, "
+            f"expected {MIN_ON_DEVICE:.1e} or more (multiply all by a power of two)"
+        )
+
+
+def _check_pair(prefix: str, scores: Any, features: Any, metric: str) -> tuple[int, Any]:
+    """Checks scores and features of the items or of the queries.
+
+    Returns:
+      Their number, and the magnitude of each row of the features where it is known.
+    """
+    for name, x, rank in ((f"{prefix}scores", scores, 1), (f"{prefix}features", features, 2)):
         if np.ndim(x) != rank or not jnp.issubdtype(x.dtype, jnp.floating):
             raise InputError(f"{name}: {_describe(x)}, expected {rank} dimensions, floating")
         if np.size(x) == 0:
@@ -141,67 +176,56 @@ def _check_pair(prefix: str, scores: Any, features: Any, metric: str) -> int:
         raise InputError(
             f"{prefix}features: {_describe(features)}, expected {n} rows as {prefix}scores has"
         )
-    for name, x, _ in pair:
-        if is_sharded(x) and not x.is_fully_replicated:
-            _check_sharded(name, x, metric)
-        elif not is_traced(x):
-            for first in range(0, n, CHECKED_ROWS):
-                _check_values(name, x[first : first + CHECKED_ROWS], first, metric)
-    return n
+    # A float64 feature beyond float32's range is infinite there; scores are scaled.
+    _check_values(f"{prefix}scores", scores, scores.dtype, "")
+    real = jax.dtypes.canonicalize_dtype(np.float64)
+    return n, _check_values(f"{prefix}features", features, real, metric)
 
 
-def _check_values(name: str, x: Any, first: int, metric: str) -> None:
-    """Checks rows from number `first` on."""
-    # In the working type: a float64 value beyond float32's range is infinite there.
-    with np.errstate(over="ignore"):
-        x = np.asarray(x).astype(jax.dtypes.canonicalize_dtype(np.float64), copy=False)
-    x = x.reshape(len(x), -1)
-    invalid = ~np.isfinite(x).all(1)
-    if invalid.any():
-        row = int(invalid.argmax())
-        value = x[row][~np.isfinite(x[row])][0]
-        raise InputError(f"{name}: row {first + row} holds {value}, expected finite values")
-    if metric == "cosine" and name.endswith("features") and not x.any(1).all():
-        row = first + int((~x.any(1)).argmax())
-        raise InputError(f"{name}: row {row} is zero, which has no direction (metric cosine)")
-
-
-def _check_sharded(name: str, x: jax.Array, metric: str) -> None:
-    """Checks rows on the devices that hold them."""
-    row, value, zero = find_invalid_row(x.astype(jax.dtypes.canonicalize_dtype(np.float64)))
+def _check_values(name: str, x: Any, dtype: Any, metric: str) -> Any:
+    """Checks that values are finite in a type; returns the largest magnitude of each row."""
+    if is_traced(x):
+        return None
+    if is_sharded(x) and not x.is_fully_replicated:
+        row, value, zero = find_invalid_row(x.astype(dtype))
+        largest, vanished = None, None
+    else:
+        largest, value, vanished = _row_magnitudes(x, dtype)
+        row, zero = _first(~np.isfinite(largest)), _first(largest == 0)
     if row is not None:
         raise InputError(f"{name}: row {row} holds {value}, expected finite values")
-    if metric == "cosine" and name.endswith("features") and zero is not None:
+    if vanished is not None:
+        raise InputError(f"{name}: row {vanished} is zero in {dtype}, expected larger values")
+    if metric == "cosine" and zero is not None:
         raise InputError(f"{name}: row {zero} is zero, which has no direction (metric cosine)")
+    return largest
 
 
-def _check_memory(
-    arguments: tuple, ks: tuple[int, ...], itemsize: int, *, streamed: bool, block_size: int | None
-) -> None:
-    """Compares the memory that smoothing needs with the memory available."""
-    features = arguments[1]
-    (n, d), m = np.shape(features), len(arguments[4]) if len(arguments) > 4 else 0
-    if streamed:
-        check_fits(
-            streamed_bytes(m, d, max(ks), itemsize=itemsize),
-            f"query_features: {m} queries at k = {max(ks)}",
-        )
-        return
-    devices = None
-    if is_sharded(features):
-        devices = sorted(features.sharding.device_set, key=lambda device: device.id)
-    needed = needed_bytes(
-        n,
-        d,
-        itemsize=itemsize,
-        queries=m,
-        block_size=block_size,
-        devices=len(devices or [0]),
-        moved=not isinstance(features, jax.Array),
-    )
-    if not devices and block_size is None and pruning.is_worth_pruning(n, m or n, max(ks)):
-        needed += pruning.held_bytes(n, itemsize=itemsize)
-    check_fits(needed, f"features: {_describe(features)}", devices=devices)
+def _row_magnitudes(x: Any, dtype: Any) -> tuple[Float[np.ndarray, " n"], float | None, int | None]:
+    """Measures rows in a type.
+
+    Returns:
+      The largest magnitude of each row, the first value that isn't finite, and the first row that
+      only the type makes zero.
+    """
+    largest, value, vanished = np.empty(len(x), dtype), None, None
+    for first in range(0, len(x), CHECKED_ROWS):
+        given = np.asarray(x[first : first + CHECKED_ROWS])
+        given = given.reshape(len(given), -1)
+        with np.errstate(over="ignore", under="ignore"):
+            chunk = given.astype(dtype, copy=False)
+        rows = np.maximum(chunk.max(1), -chunk.min(1))
+        largest[first : first + len(chunk)] = rows
+        if value is None and (row := _first(~np.isfinite(rows))) is not None:
+            value = float(chunk[row][~np.isfinite(chunk[row])][0])
+        if vanished is None and chunk is not given:
+            row = _first((rows == 0) & given.any(1))
+            vanished = None if row is None else first + row
+    return largest, value, vanished
+
+
+def _first(x: Bool[np.ndarray, " n"]) -> int | None:
+    return int(x.argmax()) if x.any() else None
 
 
 def _check_groups(name: str, groups: Any, n: int) -> Any:

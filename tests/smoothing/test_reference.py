@@ -3,13 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 
-from jax_dns.smoothing.reference import (
-    Queries,
-    block_distances,
-    make_candidates,
-    nearest,
-    to_metric_space,
-)
+from jax_dns.smoothing.reference import Queries, block_distances, make_candidates, nearest
 
 
 def setting(rng, n=30):
@@ -51,10 +45,3 @@ def test_nearest_first(rng):
     rows = np.asarray(nearest(queries, items, 4))
     got = np.take_along_axis(distances, rows, axis=1)
     np.testing.assert_array_equal(got, np.sort(distances, axis=1)[:, :4])
-
-
-def test_cosine_is_euclidean_on_the_sphere(rng):
-    features = setting(rng)[0]
-    unit = np.asarray(to_metric_space(features, "cosine"))
-    np.testing.assert_allclose(np.linalg.norm(unit, axis=1), 1, rtol=1e-5)
-    np.testing.assert_array_equal(to_metric_space(features, "euclidean"), features)

@@ -79,6 +79,14 @@ def test_bad_queries():
         )
 
 
+def test_groups_of_queries_and_of_the_history_come_together():
+    items = SCORES, FEATURES, SCORES, FEATURES, 2
+    with pytest.raises(ValueError, match=r"^groups: given without query_groups, expected both"):
+        smooth_queries(*items, groups=np.zeros(6, int))
+    with pytest.raises(ValueError, match=r"^query_groups: given without groups, expected both"):
+        smooth_queries(*items, query_groups=np.zeros(6, int))
+
+
 def test_under_jit_shapes_are_checked_and_values_are_not():
     jitted = jax.jit(smooth, static_argnums=2)
     with pytest.raises(ValueError, match="expected 5 rows"):

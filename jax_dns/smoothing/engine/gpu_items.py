@@ -3,7 +3,7 @@
 The ordinary path checks values on the host and numbers the items of each group there, which takes
 several times as long as a GPU takes for a few thousand items. Here the arrays are uploaded as they
 are, and checked and permuted on the device. Where an argument isn't plain or a value is invalid,
-nothing is returned: the ordinary path then raises the error, or does the work.
+the ordinary path raises the error, or does the work.
 """
 
 import functools
@@ -24,19 +24,24 @@ from jax_dns.smoothing.engine.gpu_blocks import (
     runs_on_gpu,
     smooth_group,
 )
+from jax_dns.smoothing.feature_space import METRICS, fit_frame, to_frame, to_metric_space
 from jax_dns.smoothing.memory_estimate import check_fits
 from jax_dns.smoothing.partition import GOLDEN_RATIO
-from jax_dns.smoothing.reference import METRICS, to_metric_space
+from jax_dns.smoothing.validation import MIN_ON_DEVICE, SmoothingInputs
 
 LOW_BITS = 11
 MOST_ITEMS = 2**21  # `permuted` multiplies in 32 bits
 COPIES = 5  # of the features: as they came, centred, padded, permuted, and one for the compiler
 
 
-def smooth_items_on_gpu(
+class NotForGpu(Exception):
+    """The ordinary path must do the work, or raise the error."""
+
+
+def plain_inputs(
     scores: Any, features: Any, ks: Any, *, metric: str, block_size: int | None
-) -> Any:
-    """Smooths items with all others as their candidates.
+) -> SmoothingInputs | None:
+    """Collects arguments that need no work on the host; the features' values are left unchecked.
 
     Args:
       scores: [n], not checked yet, as are all arguments.
@@ -46,33 +51,64 @@ def smooth_items_on_gpu(
       block_size: queries in a block; None chooses.
 
     Returns:
-      [len(ks), n] float32, NumPy where `scores` is, else JAX. None where there is no GPU, where an
-      argument is invalid, traced, on other devices or not floating, or where `make_plan` declines.
+      The arguments. None where there is no GPU, or where an argument is invalid, traced, on several
+      devices or not floating.
     """
     if not has_gpu() or metric not in METRICS or not isinstance(ks, tuple | list | range):
         return None
     if not _is_plain(scores, 1) or not _is_plain(features, 2) or len(scores) != len(features):
         return None
-    ks = tuple(ks)
-    n, d = features.shape
+    ks, (n, d) = tuple(ks), features.shape
     if not ks or not all(_is_whole(k) and 1 <= k <= n for k in ks) or n > MOST_ITEMS or d == 0:
         return None
-    plan = make_plan(n, n, max(ks), block_size=block_size) if max(ks) > 1 else None
-    if plan is None:
+    if not np.isfinite(np.asarray(scores)).all():
         return None
+    groups, pool = np.zeros(n, np.int32), np.ones(n, bool)
+    items = scores, features, groups
+    return SmoothingInputs(
+        *items,
+        pool,
+        *items,
+        ks=tuple(map(int, ks)),
+        metric=metric,
+        exclude_self=True,
+        block_size=block_size,
+        largest=None,
+    )
+
+
+def smooth_items_on_gpu(inputs: SmoothingInputs) -> Float[Array, "k n"]:
+    """Smooths items with all others as their candidates.
+
+    Args:
+      inputs: of `plain_inputs`, scores scaled, every K above 1.
+
+    Returns:
+      [len(ks), n] float32.
+
+    Raises:
+      NotForGpu: the features are invalid or not on a GPU, `make_plan` declines, or the memory is
+        short.
+    """
+    (n, d), ks = inputs.features.shape, inputs.ks
+    plan = make_plan(n, n, max(ks), block_size=inputs.block_size)
+    if plan is None:
+        raise NotForGpu
     size = max(plan.columns, plan.queries)
     try:
         check_fits(4 * (COPIES * d * size + 2 * plan.block * plan.columns), "features")
     except InputError:
-        return None
-    with np.errstate(over="ignore"):
-        arrays = jnp.asarray(scores, jnp.float32), jnp.asarray(features, jnp.float32)
+        raise NotForGpu from None
+    with np.errstate(over="ignore", under="ignore"):
+        arrays = tuple(jnp.asarray(x, jnp.float32) for x in (inputs.scores, inputs.features))
     if not runs_on_gpu(*arrays):
-        return None
-    out, valid = smooth_arrays(*arrays, ks=ks, plan=plan, metric=metric)
+        raise NotForGpu
+    allows_zero = inputs.metric == "euclidean" and inputs.features.dtype == np.float32
+    options = dict(metric=inputs.metric, allows_zero=allows_zero)
+    out, valid = smooth_arrays(*arrays, ks=ks, plan=plan, **options)
     if not valid:
-        return None
-    return out[:, :n] if isinstance(scores, jax.Array) else np.asarray(out)[:, :n]
+        raise NotForGpu
+    return out[:, :n]
 
 
 def smooth_arrays(
@@ -82,6 +118,7 @@ def smooth_arrays(
     ks: tuple[int, ...],
     plan: GpuPlan,
     metric: str,
+    allows_zero: bool = True,
 ) -> tuple[Float[Array, "k p"], Bool[Array, ""]]:
     """Smooths arrays that are on the device; without a GPU the kernels are interpreted.
 
@@ -91,29 +128,41 @@ def smooth_arrays(
       ks: the Ks, at most n.
       plan: for n items and as many queries.
       metric: "euclidean" or "cosine".
+      allows_zero: whether rows of zeros are valid.
 
     Returns:
       [len(ks), p] with n columns before the padding, and whether all values are valid.
     """
     n = len(scores)
     size = max(plan.columns, plan.queries)
-    prepared = _prepare(scores, features, metric=metric, size=size)
+    prepared = _prepare(scores, features, metric=metric, size=size, allows_zero=allows_zero)
     numbers = np.array([n, _coprime_step(n), plan_rank(plan, n, max(ks)), *ks], np.int32)
     interpret = jax.default_backend() != "gpu"
     options = dict(plan=plan, precision=product_precision(), interpret=interpret)
     return _smooth_prepared(*prepared, numbers, **options), prepared[2]
 
 
-@functools.partial(jax.jit, static_argnames=("metric", "size"))
+@functools.partial(jax.jit, static_argnames=("metric", "size", "allows_zero"))
 def _prepare(
-    scores: Float[Array, " n"], features: Float[Array, "n d"], *, metric: str, size: int
+    scores: Float[Array, " n"],
+    features: Float[Array, "n d"],
+    *,
+    metric: str,
+    size: int,
+    allows_zero: bool,
 ) -> tuple[Float[Array, " p"], Float[Array, "p d"], Bool[Array, ""]]:
-    """Centres and pads, in a program of its own, so that the long one serves other n, too."""
-    valid = jnp.isfinite(scores).all() & jnp.isfinite(features).all()
-    if metric == "cosine":
-        valid &= jnp.any(features != 0, axis=1).all()
+    """Checks, maps to the items' frame and pads. Apart from the long program, which serves any n.
+
+    Returns:
+      Scores and features, and whether no value is infinite, too small or zero against the rules.
+    """
+    features = jax.lax.stop_gradient(features)
+    rows = jnp.abs(features).max(1)
+    largest = rows if metric == "cosine" else rows.max(keepdims=True)
+    valid = jnp.isfinite(rows).all() & jnp.all((largest >= MIN_ON_DEVICE) | (largest == 0))
+    valid &= allows_zero | jnp.all(rows > 0)
     features = to_metric_space(features, metric)
-    features -= features.mean(0, keepdims=True)
+    features = to_frame(features, fit_frame(features, jnp.ones(len(features), bool)))
     missing = size - len(scores)
     return jnp.pad(scores, (0, missing)), jnp.pad(features, ((0, missing), (0, 0))), valid
 

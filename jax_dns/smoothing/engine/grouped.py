@@ -2,7 +2,8 @@
 
 Groups and pools whose values are known are split on the host: the queries of a group are compared
 with that group's candidates only, in arrays padded to few different sizes. Under `jit` and `vmap`
-groups may be traced; then all queries are compared with all items under a mask.
+groups may be traced; then all queries are compared with all items under a mask. Sizes and Ks are
+padded or traced, so that calls of similar size share compiled programs.
 """
 
 import functools
@@ -13,19 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from jax_dns.smoothing.engine import halving, pruning
 from jax_dns.smoothing.engine.counting import padded_columns
 from jax_dns.smoothing.engine.gpu_blocks import runs_on_gpu, smooth_on_gpu
-from jax_dns.smoothing.engine.neighbor_means import bounds, means
-from jax_dns.smoothing.engine.pruning import ChunkedCandidates, QueryBlock
-from jax_dns.smoothing.partition import (
-    GroupBlock,
-    bucket,
-    number_groups,
-    pad_rows,
-    partition_by_group,
-)
-from jax_dns.smoothing.reference import to_metric_space
+from jax_dns.smoothing.engine.neighbor_means import SMALL_K, bounds, means
+from jax_dns.smoothing.feature_space import fit_frame, to_frame, to_group_frames, to_metric_space
+from jax_dns.smoothing.partition import bucket, number_groups, pad_rows, partition_by_group
 from jax_dns.smoothing.validation import SmoothingInputs, is_traced
 from jax_dns.types import ArrayLike
 
@@ -43,88 +36,83 @@ class Mask(NamedTuple):
     query_groups: Int[Array, " m"]
 
 
-def smooth_by_selection(
-    inputs: SmoothingInputs,
-    query_scores: Float[Array, " m"],
-    query_features: Float[Array, "m d"],
-    query_groups: Int[ArrayLike, " m"],
-    *,
-    exclude_self: bool,
-    metric: str,
-    block_size: int | None,
-) -> Float[Array, "k m"]:
+class PaddedGroup(NamedTuple):
+    """A group's candidates and queries, padded (see `partition.GroupBlock`)."""
+
+    rows: Int[Array, " r"]
+    row_count: Int[Array, ""]  # before the padding
+    queries: Int[Array, " q"]
+    query_count: Int[Array, ""]
+    self_index: Int[Array, " q"]
+
+
+def smooth_by_selection(inputs: SmoothingInputs) -> Float[ArrayLike, "k m"]:
     """Smooths for all of `inputs.ks` without sorting (Eq. 7).
 
     Args:
-      inputs: items and Ks.
-      query_scores: [m].
-      query_features: [m, d].
-      query_groups: [m].
-      exclude_self: whether query i is item i, which is then no candidate of its own.
-      metric: "euclidean" or "cosine".
-      block_size: queries in a block; None chooses.
+      inputs: arrays of one device, concrete or traced; every K above 1.
 
     Returns:
       [len(ks), m].
     """
-    n, m = len(inputs.scores), len(query_scores)
-    groups, pool = inputs.groups, inputs.pool
+    real = jax.dtypes.canonicalize_dtype(np.float64)
+    n, m = len(inputs.scores), len(inputs.query_scores)
+    groups, pool, query_groups = inputs.groups, inputs.pool, inputs.query_groups
     mask = None
     if any(is_traced(x) for x in (groups, pool, query_groups)):
-        mask = Mask(jnp.asarray(groups), jnp.asarray(pool), jnp.asarray(query_groups))
+        mask = Mask(*(jnp.asarray(x) for x in (groups, pool, query_groups)))
         group, query_group, n_groups = np.zeros(n, np.int32), np.zeros(m, np.int32), 1
         pool = np.ones(n, bool)
     else:
         group, query_group, n_groups = number_groups(groups, query_groups)
-    group_blocks = partition_by_group(
-        group, np.asarray(pool), query_group, n_groups, exclude_self=exclude_self
+    frames = mask or Mask(*(jnp.asarray(x) for x in (group, pool, query_group)))
+    # Padded, so that histories of similar size share the long program; this one is short.
+    sizes = (n, m) if inputs.is_traced() else (bucket(n, 16), bucket(m, 16))
+    arrays = tuple(
+        jnp.asarray(x, real)
+        for x in (inputs.scores, inputs.features, inputs.query_scores, inputs.query_features)
     )
-    features, query_features = _center(inputs.features, query_features, metric=metric)
-    out = jnp.zeros((len(inputs.ks), m), query_scores.dtype)
-    on_gpu = mask is None and runs_on_gpu(out, features, query_features, inputs.scores)
-    for group_block in group_blocks:
+    arrays = _prepare(
+        *arrays,
+        frames,
+        metric=inputs.metric,
+        one_group=mask is None and n_groups == 1,
+        sizes=sizes,
+    )
+    out = jnp.zeros((len(inputs.ks), sizes[1]), real)
+    on_gpu = mask is None and runs_on_gpu(out, *arrays)
+    for group_block in partition_by_group(
+        group, np.asarray(pool), query_group, n_groups, exclude_self=inputs.exclude_self
+    ):
         if on_gpu:
             smoothed = smooth_on_gpu(
-                out,
-                inputs.scores,
-                features,
-                query_scores,
-                query_features,
-                *group_block,
-                ks=inputs.ks,
-                block_size=block_size,
+                out, *arrays, *group_block, ks=inputs.ks, block_size=inputs.block_size
             )
             if smoothed is not None:
                 out = smoothed
                 continue
-        size = len(group_block.rows), len(group_block.queries)
-        padded = tuple(map(bucket, size)) if n_groups > 1 else size
-        prune = block_size is None and mask is None and not is_traced(features)
-        prune = prune and pruning.is_worth_pruning(*size, max(inputs.ks))
-        if prune:
-            group_block = _reorder_block(group_block, features, query_features, exclude_self)
-            columns, block = pruning.chunked_columns(padded[0]), pruning.ROWS
-        else:
-            columns = padded_columns(padded[0])
-            block = min(block_size or block_rows(columns), size[1])
-        padded_queries = -(-padded[1] // block) * block
-        out = _smooth_group(
-            out,
-            inputs.scores,
-            features,
-            query_scores,
-            query_features,
-            pad_rows(group_block.rows, columns),
-            np.int32(size[0]),
-            pad_rows(group_block.queries, padded_queries),
-            np.int32(size[1]),
-            pad_rows(group_block.self_index, padded_queries),
-            mask,
-            ks=inputs.ks,
-            block=block,
-            prune=prune,
+        rows, queries, self_index = group_block
+        parts = 4 if n_groups > 1 else 64  # sizes an octave
+        columns = padded_columns(bucket(len(rows), parts))
+        block = min(inputs.block_size or block_rows(columns), len(queries))
+        padded_queries = -(-bucket(len(queries), parts) // block) * block
+        padded = PaddedGroup(
+            pad_rows(rows, columns),
+            np.int32(len(rows)),
+            pad_rows(queries, padded_queries),
+            np.int32(len(queries)),
+            pad_rows(self_index, padded_queries),
         )
-    return out
+        out = smooth_group(
+            out,
+            *arrays,
+            padded,
+            mask,
+            np.asarray(inputs.ks, np.int32) - 1,
+            block=block,
+            from_minimum=min(inputs.ks) <= SMALL_K,
+        )
+    return out if sizes[1] == m else np.asarray(out)[:, :m]
 
 
 def block_rows(columns: int, *, kind: str | None = None, memory: int | None = None) -> int:
@@ -153,100 +141,98 @@ def block_rows(columns: int, *, kind: str | None = None, memory: int | None = No
     return int(np.clip(values // columns // 8 * 8, 8, 4096))
 
 
-@functools.partial(jax.jit, static_argnames=("metric",))
-def _center(
-    features: Float[Array, "n d"], query_features: Float[Array, "m d"], *, metric: str
-) -> tuple[Float[Array, "n d"], Float[Array, "m d"]]:
+@functools.partial(jax.jit, static_argnames=("metric", "one_group", "sizes"))
+def _prepare(
+    scores: Float[Array, " n"],
+    features: Float[Array, "n d"],
+    query_scores: Float[Array, " m"],
+    query_features: Float[Array, "m d"],
+    groups: Mask,
+    *,
+    metric: str,
+    one_group: bool,
+    sizes: tuple[int, int],
+) -> tuple[Array, ...]:
+    """Maps items and queries to the frames of their groups, and pads both to given sizes."""
     features, query_features = (
-        to_metric_space(features, metric),
-        to_metric_space(query_features, metric),
+        to_metric_space(jax.lax.stop_gradient(x), metric) for x in (features, query_features)
     )
-    mean = features.mean(0, keepdims=True)
-    return features - mean, query_features - mean
+    if one_group:
+        frame = fit_frame(features, groups.pool & (groups.groups == 0))
+        features, query_features = to_frame(features, frame), to_frame(query_features, frame)
+    else:
+        features, query_features = to_group_frames(
+            features, groups.groups, groups.pool, query_features, groups.query_groups
+        )
+    arrays = (scores, sizes[0]), (features, sizes[0]), (query_scores, sizes[1])
+    arrays += ((query_features, sizes[1]),)
+    return tuple(jnp.pad(x, [(0, size - len(x))] + [(0, 0)] * (x.ndim - 1)) for x, size in arrays)
 
 
-@functools.partial(jax.jit, static_argnames=("ks", "block", "prune"))
-def _smooth_group(
+@functools.partial(jax.jit, static_argnames=("block", "from_minimum"))
+def smooth_group(
     out: Float[Array, "k m"],
     scores: Float[Array, " n"],
     features: Float[Array, "n d"],
     query_scores: Float[Array, " m"],
     query_features: Float[Array, "m d"],
-    rows: Int[Array, " r"],
-    row_count: Int[Array, ""],
-    queries: Int[Array, " q"],
-    query_count: Int[Array, ""],
-    self_index: Int[Array, " q"],
+    group: PaddedGroup,
     mask: Mask | None,
+    ranks: Int[Array, " k"],
     *,
-    ks: tuple[int, ...],
     block: int,
-    prune: bool,
+    from_minimum: bool,
 ) -> Float[Array, "k m"]:
-    """Smooths the queries of one group and writes them into `out`."""
-    m, r = out.shape[1], len(rows)
-    scores, features = scores[rows], jax.lax.stop_gradient(features[rows])
+    """Smooths the queries of one group and writes them into `out`.
+
+    Args:
+      out: [k, m].
+      scores: [n] of the items, padded as all arrays may be.
+      features: [n, d] in their groups' frames, as the queries'.
+      query_scores: [m].
+      query_features: [m, d].
+      group: candidates and queries.
+      mask: traced groups and pool; None: all of `group` are candidates.
+      ranks: [k] K - 1.
+      block: queries in a block.
+      from_minimum: see `means`.
+
+    Returns:
+      [k, m].
+    """
+    m, r = out.shape[1], len(group.rows)
+    scores, features = scores[group.rows], features[group.rows]
     norms = jnp.sum(features**2, axis=1)
     longest = jnp.sqrt(jnp.max(norms))
-    norms = jnp.where(jnp.arange(r) < row_count, norms, jnp.inf)
+    norms = jnp.where(jnp.arange(r) < group.row_count, norms, jnp.inf)
 
-    def gather_queries(queries: Int[Array, "*q"], self_index: Int[Array, "*q"]) -> QueryBlock:
-        q = jax.lax.stop_gradient(query_features[queries])
-        return QueryBlock(query_scores[queries], q, self_index)
-
-    def smooth_block(query: QueryBlock, query_groups: Array | None = None) -> Float[Array, "k b"]:
+    def smooth_block(inputs: tuple[Array, Array]) -> Float[Array, "k b"]:
+        queries, self_index = inputs
+        q = query_features[queries]
         # Without the query's own norm, which changes no order.
-        products = jnp.matmul(query.features, features.T, precision=jax.lax.Precision.HIGHEST)
+        products = jnp.matmul(q, features.T, precision=jax.lax.Precision.HIGHEST)
         distances = norms[None, :] - 2 * products
-        is_self = query.self_index[:, None] == jnp.arange(r)[None, :]
+        is_self = self_index[:, None] == jnp.arange(r)[None, :]
         distances = jnp.where(is_self, jnp.inf, distances)
-        total = row_count - (query.self_index >= 0).astype(jnp.int32)
+        total = group.row_count - (self_index >= 0).astype(jnp.int32)
         if mask is not None:
-            same = query_groups[:, None] == mask.groups[rows][None, :]
-            distances = jnp.where(same & mask.pool[rows][None, :], distances, jnp.inf)
+            same = mask.query_groups[queries][:, None] == mask.groups[group.rows][None, :]
+            distances = jnp.where(same & mask.pool[group.rows][None, :], distances, jnp.inf)
             total = jnp.isfinite(distances).sum(1, dtype=jnp.int32)
-        missing = padded_columns(r) - r  # where columns come in chunks
-        distances = jnp.pad(distances, ((0, 0), (0, missing)), constant_values=jnp.inf)
-        low, high = bounds(query.features, longest)
+        low, high = bounds(q, longest)
         return means(
             distances,
-            jnp.pad(scores, (0, missing)),
-            query.scores,
+            scores,
+            query_scores[queries],
             low,
             high,
             total,
-            ks=ks,
-            halve=r * len(queries) >= halving.LEAST_PAIRS,
-        )[0]
-
-    def smooth_numbered(block: tuple[Array, Array]) -> Float[Array, "k b"]:
-        query_groups = None if mask is None else mask.query_groups[block[0]]
-        return smooth_block(gather_queries(*block), query_groups)
-
-    blocks = queries.reshape(-1, block), self_index.reshape(-1, block)
-    if prune:
-        items = ChunkedCandidates(scores, features, norms, longest, row_count)
-        parts = pruning.smooth_pruned_blocks(
-            items, blocks, ks=ks, gather_queries=gather_queries, fallback=smooth_block
+            ranks,
+            from_minimum=from_minimum,
         )
-    else:
-        parts = jax.lax.map(smooth_numbered, blocks)
-    smoothed = jnp.moveaxis(parts, 1, 0).reshape(len(ks), -1)
-    column = jnp.where(jnp.arange(len(queries)) < query_count, queries, m)
-    return out.at[:, column].set(smoothed, mode="drop", unique_indices=False)
 
-
-def _reorder_block(
-    group_block: GroupBlock,
-    features: Float[Array, "n d"],
-    query_features: Float[Array, "m d"],
-    exclude_self: bool,
-) -> GroupBlock:
-    """Puts similar items next to each other, and similar queries."""
-    rows, queries = pruning.sort_by_centroid(
-        features, query_features, group_block.rows, group_block.queries
-    )
-    position = np.full(len(features), -1, np.int32)
-    position[rows] = np.arange(len(rows))
-    self_index = position[queries] if exclude_self else np.full_like(queries, -1)
-    return GroupBlock(rows, queries, self_index)
+    blocks = group.queries.reshape(-1, block), group.self_index.reshape(-1, block)
+    smoothed = jnp.moveaxis(jax.lax.map(smooth_block, blocks), 1, 0).reshape(len(ranks), -1)
+    valid = jnp.arange(len(group.queries)) < group.query_count
+    column = jnp.where(valid, group.queries, m)
+    return out.at[:, column].set(smoothed, mode="drop")

@@ -27,8 +27,6 @@ from jax_dns.smoothing.engine.float_bits import float_to_ordered, ordered_to_flo
 
 SAMPLE = 16  # one column in so many makes the first bracket
 SAMPLE_PASSES = 3
-EARLY_PASSES = 3  # over all rows; about one row in ten is then open, and those are gathered
-GATHER = 8  # a gathered copy has so many times fewer rows
 INTERPOLATIONS = 6  # passes, after which every other pass bisects bits
 MAX_PASSES = 200  # bisection needs 2 * 32 / log2(5); a guard against NaN under `jit`
 
@@ -38,14 +36,13 @@ class BackendParams(NamedTuple):
 
     pivots: int  # counted in one pass
     packed: bool  # whether `count_below` counts, or `count_plainly`
-    gather_open: bool  # whether rows still open are gathered and finished together
     axis: str | None = None  # a mesh axis over which counts are summed
 
 
-ON_CPU = BackendParams(PIVOTS, packed=True, gather_open=True)
-# A pass is bound by memory, not by comparisons. Compiled for TPUs, gathering rows of a block reads
-# it from each of 31 parts, which is more traffic than all other passes.
-ON_ACCELERATOR = BackendParams(8, packed=False, gather_open=False)
+# Compiled for CPU, `count_plainly` takes 7 times as long.
+ON_CPU = BackendParams(PIVOTS, packed=True)
+# A pass is bound by memory, not by comparisons.
+ON_ACCELERATOR = BackendParams(8, packed=False)
 
 
 class Bracket(NamedTuple):
@@ -65,21 +62,18 @@ def select(
     total: Int[Array, " m"],
     *,
     axis: str | None = None,
-    sample: Float[Array, "m s"] | None = None,
 ) -> Bracket:
     """Finds thresholds with exactly `rank` of a row's values below them, for each of `ranks`.
 
     Args:
       values: [m, n], n as `padded_columns` gives; infinite where there is no value. In
-        pseudo-random order, unless there is a `sample`.
+        pseudo-random order.
       ranks: [k], at most `total`.
       low: [m] a bound with no value below it.
       high: [m] a bound with all finite values below it.
       total: [m] the number of finite values.
       axis: a mesh axis whose devices hold further columns of the same rows; the other arguments
         are equal on all of them, `total` counts over all. None: each row is whole.
-      sample: [m, s] a fair sample of `total` values, of which `values` may lack those from some
-        limit on; s as `padded_columns` gives. None: the first n / SAMPLE columns.
 
     Returns:
       Closed brackets [k, m]: one of the two thresholds has `rank` values below it, or all values
@@ -90,7 +84,7 @@ def select(
         return functools.partial(_select, params=params._replace(axis=axis))
 
     return jax.lax.platform_dependent(
-        values, ranks, low, high, total, sample, cpu=on(ON_CPU), default=on(ON_ACCELERATOR)
+        values, ranks, low, high, total, cpu=on(ON_CPU), default=on(ON_ACCELERATOR)
     )
 
 
@@ -100,7 +94,6 @@ def _select(
     low: Float[Array, " m"],
     high: Float[Array, " m"],
     total: Int[Array, " m"],
-    sample: Float[Array, "m s"] | None = None,
     *,
     params: BackendParams,
 ) -> Bracket:
@@ -112,11 +105,10 @@ def _select(
         return jnp.broadcast_to(x, (k, m))
 
     whole = Bracket(*map(for_each_rank, (low, high, jnp.zeros_like(total), total)))
-    if sample is None:
-        first = padded_columns(max(4, -(-(n // LANES) // SAMPLE)) * LANES)
-        if first * 4 > n:
-            return _narrow(values, rank, whole, None, params)
-        sample = values[:, :first]
+    first = padded_columns(max(4, -(-(n // LANES) // SAMPLE)) * LANES)
+    if first * 4 > n:
+        return _narrow(values, rank, whole, None, params)
+    sample = values[:, :first]
     # Ranks in the sample, 1.5 standard deviations to either side of the expected one.
     count = for_each_rank(_sum_over(params.axis, jnp.isfinite(sample).sum(1, dtype=jnp.int32)))
     share = rank / jnp.maximum(whole.below_high, 1).astype(values.dtype)
@@ -160,49 +152,22 @@ def _narrow(
 ) -> Bracket:
     """Tightens brackets until all are closed, with `first_pivots` in the first pass if given."""
 
-    def tighten(
-        values: Array, rank: Array, bracket: Bracket, begin: int, end: int, first: Array | None
-    ) -> Bracket:
-        def any_open(state: tuple[Array, Bracket]) -> Array:
-            return (state[0] < end) & jnp.any(_is_open(rank, state[1]))
+    def any_open(state: tuple[Array, Bracket]) -> Array:
+        return (state[0] < MAX_PASSES) & jnp.any(_is_open(rank, state[1]))
 
-        def step(state: tuple[Array, Bracket]) -> tuple[Array, Bracket]:
-            i, bracket = state
-            pivots = jnp.where(
-                (i >= INTERPOLATIONS) & (i % 2 == 0),
-                _bisecting_pivots(bracket, params.pivots),
-                _interpolated_pivots(rank, bracket, params.pivots),
-            )
-            pivots = pivots if first is None else jnp.where(i < 0, first, pivots)
-            return i + 1, _keep_tightest(rank, bracket, *_count(values, pivots, bracket, params))
-
-        return jax.lax.while_loop(any_open, step, (jnp.asarray(begin), bracket))[1]
-
-    begin, few = 0 if first_pivots is None else -1, len(values) // GATHER
-    if few == 0 or not params.gather_open:
-        return tighten(values, rank, bracket, begin, MAX_PASSES, first_pivots)
-    bracket = tighten(values, rank, bracket, begin, EARLY_PASSES, first_pivots)
-    ranks, bracket = jnp.broadcast_to(rank, bracket.low.shape).ravel(), _map(jnp.ravel, bracket)
-
-    def finish_some(state: tuple[Array, Bracket]) -> tuple[Array, Bracket]:
+    def step(state: tuple[Array, Bracket]) -> tuple[Array, Bracket]:
         i, bracket = state
-        which = jax.lax.top_k(_is_open(ranks, bracket).astype(jnp.int32), few)[1]
-        part = _map(lambda x: x[which][None, :], bracket)
-        rows = values[which % len(values)]
-        part = tighten(rows, ranks[which][None, :], part, EARLY_PASSES, MAX_PASSES, None)
-        return i + 1, Bracket(*(x.at[which].set(y[0]) for x, y in zip(bracket, part)))
+        pivots = jnp.where(
+            (i >= INTERPOLATIONS) & (i % 2 == 0),
+            _bisecting_pivots(bracket, params.pivots),
+            _interpolated_pivots(rank, bracket, params.pivots),
+        )
+        if first_pivots is not None:
+            pivots = jnp.where(i < 0, first_pivots, pivots)
+        return i + 1, _keep_tightest(rank, bracket, *_count(values, pivots, bracket, params))
 
-    # Bounded: after one round each the rows are closed, or hold NaN under `jit`.
-    closed = jax.lax.while_loop(
-        lambda state: (state[0] <= 2 * GATHER * len(rank)) & jnp.any(_is_open(ranks, state[1])),
-        finish_some,
-        (jnp.asarray(0), bracket),
-    )[1]
-    return _map(lambda x: x.reshape(len(rank), -1), closed)
-
-
-def _map(function: Callable[[Array], Array], bracket: Bracket) -> Bracket:
-    return Bracket(*map(function, bracket))
+    begin = jnp.asarray(0 if first_pivots is None else -1)
+    return jax.lax.while_loop(any_open, step, (begin, bracket))[1]
 
 
 def _sum_over(axis: str | None, counts: Int[Array, "..."]) -> Int[Array, "..."]:

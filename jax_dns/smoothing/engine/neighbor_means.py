@@ -2,11 +2,10 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, Num
+from jaxtyping import Array, Float, Int, Num
 
-from jax_dns.smoothing.engine.counting import LANES, padded_columns, row_minimum
-from jax_dns.smoothing.engine.halving import Shortlist, halve_columns, halvings
-from jax_dns.smoothing.engine.kth_threshold import SAMPLE, Bracket, select
+from jax_dns.smoothing.engine.counting import LANES, row_minimum
+from jax_dns.smoothing.engine.kth_threshold import Bracket, select
 
 FOLDS = range(12, 0, -1)  # slices of a row that are added up before their sum
 SMALL_K = 16  # up to this K the threshold lies so near to the row's minimum that we search from it
@@ -27,12 +26,11 @@ def means(
     low: Float[Array, " b"],
     high: Float[Array, " b"],
     total: Int[Array, " b"],
+    ranks: Int[Array, " k"],
     *,
-    ks: tuple[int, ...],
-    sample: int | None = None,
-    halve: bool = False,
-) -> tuple[Float[Array, "k b"], Bool[Array, "k b"]]:
-    """Averages each query's score and its K - 1 nearest candidates' scores, for all Ks.
+    from_minimum: bool,
+) -> Float[Array, "k b"]:
+    """Averages each query's score and the scores of its `rank` nearest candidates.
 
     Args:
       distances: [b, r], r as `padded_columns` gives; infinite where there is no candidate.
@@ -41,62 +39,16 @@ def means(
       low: [b] see `kth_threshold.select`, as for `high` and `total`.
       high: [b].
       total: [b].
-      ks: the Ks, the query itself counted.
-      sample: columns at the front that are a fair sample of the row; None: all are.
-      halve: whether to search in halves of the columns on CPU: faster for many Ks, three times as
-        long to compile.
+      ranks: [k] K - 1, at least 1.
+      from_minimum: whether to search from each row's minimum, for K up to SMALL_K.
 
     Returns:
-      [len(ks), b] means, and whether each is exact even if `distances` lacks values from `high` on:
-      its threshold was counted, and isn't `high` itself.
+      [k, b].
     """
-    sorted_ks = tuple(sorted(set(ks) - {1}))
-    minimum = row_minimum(distances) if min(sorted_ks) <= SMALL_K else low
-    if halve and jax.default_backend() == "cpu":
-        ks_by_halvings = halvings(sorted_ks, distances.shape[1])
-    else:
-        ks_by_halvings = {0: sorted_ks}
-    brackets = _thresholds(distances, ks_by_halvings, minimum, high, total, sample)
-    ranks = jnp.asarray(sorted_ks, jnp.int32) - 1
+    low = row_minimum(distances) if from_minimum else low
+    brackets = select(distances, ranks, low, high, total)
     sums = sum_below(distances, scores, ranks, brackets)
-    by_k = dict(zip(sorted_ks, (query_scores[None, :] + sums) / (ranks[:, None] + 1)))
-    counted = (brackets.below_low == ranks[:, None]) | (brackets.high < high[None, :])
-    is_exact = dict(zip(sorted_ks, counted))
-    by_k[1], is_exact[1] = query_scores, jnp.ones(query_scores.shape, bool)
-    return jnp.stack([by_k[k] for k in ks]), jnp.stack([is_exact[k] for k in ks])
-
-
-def _thresholds(
-    distances: Float[Array, "b r"],
-    ks_by_halvings: dict[int, tuple[int, ...]],
-    low: Float[Array, " b"],
-    high: Float[Array, " b"],
-    total: Int[Array, " b"],
-    sample: int | None,
-) -> Bracket:
-    """Finds the threshold of each K in increasing order, of small Ks in halves of the columns.
-
-    We verify that the halves hold all K - 1 nearest; otherwise all columns are searched.
-    """
-    front = distances[:, :sample] if sample else None
-
-    def search(values: Array, ks: tuple[int, ...], front: Array | None) -> Bracket:
-        return select(values, jnp.asarray(ks, jnp.int32) - 1, low, high, total, sample=front)
-
-    parts = [search(distances, ks_by_halvings[0], front)] if 0 in ks_by_halvings else []
-    shortlist, is_exact = Shortlist(distances, jnp.full_like(high, jnp.inf)), True
-    for times in range(1, max(ks_by_halvings) + 1):
-        shortlist = halve_columns(shortlist)
-        if ks := ks_by_halvings.get(times):
-            fair = distances[:, : sample or padded_columns(distances.shape[1] // SAMPLE)]
-            part = search(shortlist.values, ks, fair)
-            is_exact &= jnp.all(part.high <= shortlist.smallest_dropped[None, :])
-            parts.insert(0, part)  # more halvings, smaller Ks
-    brackets = Bracket(*(jnp.concatenate(fields) for fields in zip(*parts)))
-    if max(ks_by_halvings) == 0:
-        return brackets
-    ks = tuple(k for times in sorted(ks_by_halvings, reverse=True) for k in ks_by_halvings[times])
-    return jax.lax.cond(is_exact, lambda x: x, lambda _: search(distances, ks, front), brackets)
+    return (query_scores[None, :] + sums) / (ranks[:, None] + 1)
 
 
 def sum_below(

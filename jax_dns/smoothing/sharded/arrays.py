@@ -81,8 +81,10 @@ def to_host(x: Any) -> np.ndarray:
     return np.asarray(x)
 
 
-def match_sharding(out: jax.Array, scores: ArrayLike) -> jax.Array:
-    """Shards results [n] or [k, n] as the scores [n] are."""
+def match_sharding(out: ArrayLike, scores: ArrayLike) -> ArrayLike:
+    """Shards results [n] or [k, n] as the scores [n] are; NumPy results stay as they are."""
+    if isinstance(out, np.ndarray):
+        return out
     traced = any(isinstance(x, jax.core.Tracer) for x in (out, scores))
     if traced or not (is_sharded(out) or is_sharded(scores)):
         return out

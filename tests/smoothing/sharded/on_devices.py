@@ -170,10 +170,9 @@ def lowered(mesh, n, d, *, block):
         *of_items,
         None,
         None,
-        shape(1, d, spec=P()),
         ShardedGroupBlock(whole, counts, places, counts, places),
+        shape(1, dtype=jnp.int32, spec=P()),
         mesh=mesh,
-        ks=(1_024,),
         metric="euclidean",
         block=block // p,
     )

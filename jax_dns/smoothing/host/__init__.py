@@ -1,0 +1,1 @@
+"""Eq. 7 on the CPU in NumPy: nothing to compile."""

@@ -1,0 +1,64 @@
+"""Candidates of a block of queries: none that is needed is dropped."""
+
+import numpy as np
+import pytest
+
+from jax_dns.smoothing.host import block_distances
+from jax_dns.smoothing.host.block_distances import (
+    add_norms,
+    candidate_distances,
+    kept_columns,
+    rounding_error,
+    rows_in_block,
+    to_factors,
+)
+
+
+def block(rng, n, b, d=8):
+    q, x = (rng.normal(size=(rows, d)).astype(np.float32) for rows in (b, n))
+    distances = (x.astype(float) ** 2).sum(1) - 2 * q.astype(float) @ x.T
+    return to_factors(q), (q**2).sum(1), add_norms(x), distances
+
+
+@pytest.mark.parametrize("misled", ["no", "too few", "too many"])
+def test_the_nearest_are_among_the_candidates(rng, monkeypatch, misled):
+    """Whatever the sample says."""
+    n, b, count = 5_000, 30, 50
+    queries, norms, items, expected = block(rng, n, b)
+    self_index = np.where(np.arange(b) % 3, np.arange(b) * 100, -1)
+    if misled != "no":
+        limit = np.quantile(expected, {"too few": 0.005, "too many": 0.9}[misled], axis=1)
+        limit[::2] = np.median(expected)
+        monkeypatch.setattr(block_distances, "_sample_limit", lambda *_: limit.astype(np.float32))
+    distances, columns = candidate_distances(queries, norms, items, self_index, count)
+    if misled == "no":
+        assert distances.shape[1] < n / 10
+    for row in range(b):
+        if self_index[row] >= 0:
+            expected[row, self_index[row]] = np.inf
+        nearest = np.argsort(expected[row])[:count]
+        finite = np.isfinite(distances[row])
+        assert set(nearest) <= set(columns[row][finite])
+        assert len(set(columns[row][finite])) == finite.sum()
+        np.testing.assert_allclose(
+            distances[row][finite], expected[row, columns[row][finite]], atol=1e-4
+        )
+
+
+def test_the_rounding_error_bounds_that_of_a_product(rng):
+    for d, far in ((8, 0), (128, 0), (2_048, 0), (128, 30)):
+        q, x = (rng.normal(size=(rows, d)).astype(np.float32) for rows in (50, 2_000))
+        x[:, 0] += far
+        computed = to_factors(q) @ add_norms(x).T
+        exact = (x.astype(float) ** 2).sum(1) - 2 * q.astype(float) @ x.astype(float).T
+        norms = (q**2).sum(1)
+        error = np.stack([rounding_error(column, norms, d) for column in computed.T], axis=1)
+        assert (np.abs(computed - exact) <= error).all()
+
+
+def test_blocks_stay_small():
+    for n in (100, 8_400, 100_000, 10**7):
+        for count in (1, 100, n // 20, n - 1):
+            rows = rows_in_block(n, count)
+            assert 16 <= rows <= 256
+            assert rows == 16 or rows * kept_columns(n, count) <= 2**19
