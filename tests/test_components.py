@@ -1,5 +1,7 @@
 """The switchboard: names, fields, fingerprints."""
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -38,15 +40,12 @@ def test_equal_settings_share_a_component():
 
 def test_configs_defaults_are_the_factories():
     """A component named by hand has the same settings as the paper's config."""
-    import inspect
-
     c = config.get_config()
     for kind in components.COMPONENTS:
         factory = components.factory_of(c, kind)
         fields = components.fields_of(c, kind, factory)
-        parameters = inspect.signature(factory).parameters.values()
-        defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
-        assert fields == defaults
+        own = components.own_fields(factory)
+        assert fields == {name: field.default for name, field in own.items()}
 
 
 def test_a_wrong_name_lists_the_known_ones():
@@ -134,3 +133,27 @@ def test_every_component_can_be_named_on_the_papers_config():
             assert build(c, kind, FACTS) is not None
             c[kind] = config.MAKERS[kind](name)
             assert component_key(c, kind)
+
+
+class Window(NamedTuple):
+    """Stands for `LogMel`."""
+
+    size: int = 4
+    hop: int = 2
+
+
+WINDOW = Window()
+
+
+def windowed(facts, *, window=WINDOW, k=1):
+    return InlierModel("X", (0,), lambda *_: {"window": window, "k": k}, lambda v, x: x[:, 0])
+
+
+def test_a_record_of_fields_is_flat_in_the_config():
+    """`LogMel` and its kind: one argument of the factory, several fields of the config."""
+    c = components.use_factories(config.get_config(), {"inlier": windowed})
+    c.inlier = config.inlier(c.inlier.name, hop=3)
+    assert build(c, "inlier", FACTS).fit() == {"window": Window(4, 3), "k": 1}
+    c.inlier = config.inlier(c.inlier.name, window=3)
+    with pytest.raises(InputError, match="takes no such field, expected some of size, hop, k"):
+        build(c, "inlier", FACTS)
