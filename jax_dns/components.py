@@ -14,10 +14,11 @@ import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ml_collections import ConfigDict
 
+from jax_dns.component_fields import own_fields, to_arguments
 from jax_dns.config import COMMON_FIELDS, DEFAULTS, new_name
 from jax_dns.data import layouts
 from jax_dns.discriminative.angular import angular
@@ -170,40 +171,6 @@ def factory_of(config: ConfigDict, kind: str) -> Factory:
     return resolve(config[kind].name, COMPONENTS[kind], f"{kind}.name")
 
 
-class Field(NamedTuple):
-    """A field of a component."""
-
-    parameter: str  # the factory's keyword argument that it is, or is a part of
-    default: Any
-
-
-def own_fields(factory: Factory) -> dict[str, Field]:
-    """Lists the fields that a component has, from its factory's keyword arguments.
-
-    An argument whose default is a NamedTuple, such as `LogMel`, stands for the tuple's fields.
-    """
-    fields: dict[str, Field] = {}
-    for parameter in inspect.signature(factory).parameters.values():
-        if parameter.kind is parameter.KEYWORD_ONLY:
-            name, default = parameter.name, parameter.default
-            parts = default._asdict() if hasattr(default, "_asdict") else {name: default}
-            fields |= {part: Field(name, value) for part, value in parts.items()}
-    return fields
-
-
-def _arguments(factory: Factory, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns a factory's keyword arguments, with the fields of its NamedTuples put together."""
-    parameters, known = inspect.signature(factory).parameters, own_fields(factory)
-    arguments: dict[str, Any] = {}
-    for name, value in fields.items():
-        parameter = known[name].parameter if name in known else name
-        if parameter != name:
-            record = arguments.get(parameter, parameters[parameter].default)
-            value = record._replace(**{name: value})
-        arguments[parameter] = value
-    return arguments
-
-
 def fields_of(config: ConfigDict, kind: str, factory: Factory) -> dict[str, Any]:
     """Picks the fields of a config section that its component takes.
 
@@ -265,7 +232,7 @@ def build(
 def _build(factory: Factory, kind: str, facts: Facts, fields: tuple) -> Component:
     where = f"{kind} component {factory.__module__}:{factory.__qualname__}"
     try:
-        component = factory(facts, **_arguments(factory, dict(fields)))
+        component = factory(facts, **to_arguments(factory, dict(fields)))
     except InputError as error:
         raise InputError(f"{kind}.{error}") from error
     except (TypeError, ValueError) as error:

@@ -1,12 +1,11 @@
 """The switchboard: names, fields, fingerprints."""
 
-from typing import NamedTuple
-
 import jax
 import jax.numpy as jnp
 import pytest
 
 from jax_dns import components, config
+from jax_dns.component_fields import own_fields
 from jax_dns.components import build, code_digest, component_key, resolve
 from jax_dns.errors import InputError
 from jax_dns.training.steps import create_state
@@ -44,7 +43,7 @@ def test_configs_defaults_are_the_factories():
     for kind in components.COMPONENTS:
         factory = components.factory_of(c, kind)
         fields = components.fields_of(c, kind, factory)
-        own = components.own_fields(factory)
+        own = own_fields(factory)
         assert fields == {name: field.default for name, field in own.items()}
 
 
@@ -133,27 +132,3 @@ def test_every_component_can_be_named_on_the_papers_config():
             assert build(c, kind, FACTS) is not None
             c[kind] = config.MAKERS[kind](name)
             assert component_key(c, kind)
-
-
-class Window(NamedTuple):
-    """Stands for `LogMel`."""
-
-    size: int = 4
-    hop: int = 2
-
-
-WINDOW = Window()
-
-
-def windowed(facts, *, window=WINDOW, k=1):
-    return InlierModel("X", (0,), lambda *_: {"window": window, "k": k}, lambda v, x: x[:, 0])
-
-
-def test_a_record_of_fields_is_flat_in_the_config():
-    """`LogMel` and its kind: one argument of the factory, several fields of the config."""
-    c = components.use_factories(config.get_config(), {"inlier": windowed})
-    c.inlier = config.inlier(c.inlier.name, hop=3)
-    assert build(c, "inlier", FACTS).fit() == {"window": Window(4, 3), "k": 1}
-    c.inlier = config.inlier(c.inlier.name, window=3)
-    with pytest.raises(InputError, match="takes no such field, expected some of size, hop, k"):
-        build(c, "inlier", FACTS)

@@ -13,11 +13,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from jax_dns.discriminative.efficientnet import EfficientNetB0
+from jax_dns.discriminative.mel_input import PAPERS_MEL, MelInput, mel_transform
+from jax_dns.discriminative.recipe import PAPERS_RECIPE, Recipe, optimization
 from jax_dns.discriminative.statex import AXES, exchange_statistics
 from jax_dns.errors import InputError
-from jax_dns.features import decibel, mel_spectrogram
 from jax_dns.training.mixup import mixup
-from jax_dns.training.optimizers import adamw, one_cycle
 from jax_dns.types import ArrayLike, Batch, Facts, GradientModel, Variables
 
 LARGEST_COSINE = 1 - 1e-6  # arccos has no derivative at 1
@@ -75,13 +75,8 @@ class AngularNet(nn.Module):
 def angular(
     facts: Facts,
     *,
-    n_fft: int = 2048,
-    hop_length: int = 256,
-    n_mels: int = 224,
-    fmin: float = 50.0,
-    fmax: float = 7800.0,
-    power: float = 1.0,
-    log: bool = False,
+    mel: MelInput = PAPERS_MEL,
+    recipe: Recipe = PAPERS_RECIPE,
     feature_dim: int = 128,
     dropout: float = 0.3,
     objective: str = "adacos",
@@ -89,22 +84,14 @@ def angular(
     margin: float = 0.5,
     scale: float = 30.0,
     statex: str = "",
-    learning_rate: float = 1e-3,
-    weight_decay: float = 0.0,
-    mixup_alpha: float = 0.2,
     bn_momentum: float = 0.99,
 ) -> GradientModel:
     """Builds the component.
 
     Args:
       facts: of the data.
-      n_fft: window of the STFT, samples.
-      hop_length: distance between frames, samples.
-      n_mels: mel bands, HTK scale.
-      fmin: lower edge of the lowest band, Hz.
-      fmax: upper edge of the highest band, Hz.
-      power: 1 for magnitudes, 2 for power.
-      log: take dB of the spectrogram.
+      mel: settings of the spectrogram.
+      recipe: settings of the training.
       feature_dim: d.
       dropout: rate after pooling.
       objective: "adacos", sub-cluster AdaCos, or "arcface".
@@ -112,9 +99,6 @@ def angular(
       margin: of "arcface", radians.
       scale: of "arcface"; that of "adacos" adapts.
       statex: exchange statistics along "time" or "frequency" in half of the items; "": in none.
-      learning_rate: OneCycle's peak.
-      weight_decay: AdamW's.
-      mixup_alpha: parameter of mixup's Beta distribution; 0 for no mixup.
       bn_momentum: of all BatchNorm layers.
 
     Returns:
@@ -127,7 +111,7 @@ def angular(
         raise InputError(f"objective: {objective!r}, expected adacos or arcface")
     if statex and statex not in AXES:
         raise InputError(f"statex: {statex!r}, expected {' or '.join(AXES)}, or empty")
-    adaptive = objective == "adacos"
+    adaptive, spectrogram = objective == "adacos", mel_transform(facts, mel)
     model = AngularNet(
         n_classes=3 * facts.n_sections if statex else facts.n_sections,
         n_centers=n_centers if adaptive else 1,
@@ -137,36 +121,20 @@ def angular(
         bn_momentum=bn_momentum,
     )
 
-    def spectrogram(audio: Float[ArrayLike, "b t"]) -> Float[Array, "b m f"]:
-        mel = mel_spectrogram(
-            audio,
-            sample_rate=facts.sample_rate,
-            n_fft=n_fft,
-            hop=hop_length,
-            n_mels=n_mels,
-            fmin=fmin,
-            fmax=fmax,
-            power=power,
-            scale="htk",
-            norm="none",
-            divide_by_window=True,
-        )
-        return decibel(mel) if log else mel
-
     def init(key: Key[Array, ""]) -> Variables:
         return model.init(key, spectrogram(jnp.zeros((1, facts.segment_samples))), train=False)
 
     def loss(variables: Variables, batch: Batch, key: Key[Array, ""]) -> tuple[Array, Variables]:
         key_mixup, key_dropout, key_statex = jax.random.split(key, 3)
         audio, _, target = mixup(
-            key_mixup, batch.audio, batch.is_target, batch.section, alpha=mixup_alpha
+            key_mixup, batch.audio, batch.is_target, batch.section, alpha=recipe.mixup_alpha
         )
-        mel = spectrogram(audio)
+        x = spectrogram(audio)
         if statex:
-            mel, target = exchange_statistics(key_statex, mel, target, axis=statex)
+            x, target = exchange_statistics(key_statex, x, target, axis=statex)
         output, updated = model.apply(
             variables,
-            mel,
+            x,
             train=True,
             mutable=["batch_stats"],
             rngs={"dropout": key_dropout},
@@ -186,8 +154,7 @@ def angular(
         init=init,
         loss=loss,
         apply=features,
-        optimizer=adamw(weight_decay=weight_decay),
-        schedule=lambda step, n_steps: one_cycle(step, n_steps, max_lr=learning_rate)._asdict(),
+        **optimization(recipe),
     )
 
 

@@ -12,6 +12,7 @@ from jax_dns.discriminative.angular import (
     next_scale,
     unit_length,
 )
+from jax_dns.discriminative.mel_input import MelInput
 from jax_dns.errors import InputError
 from jax_dns.training.steps import create_state
 from jax_dns.types import Batch, Facts
@@ -63,7 +64,10 @@ def test_unit_length():
 def test_shapes_and_the_centres(objective, n, statex, classes):
     """Traced, not run. AdaCos' centres aren't parameters, so that nothing trains them."""
     model = angular(
-        Facts(16_000, 16_000, n_sections=5), n_mels=32, objective=objective, statex=statex
+        Facts(16_000, 16_000, n_sections=5),
+        mel=MelInput(n_mels=32),
+        objective=objective,
+        statex=statex,
     )
     assert model.scope == "all"
     state = jax.eval_shape(lambda key: create_state(model, key), jax.random.key(0))
