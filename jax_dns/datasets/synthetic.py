@@ -1,6 +1,6 @@
 """Writes the embedded data set: a small synthetic factory in the layout of DCASE 2021 Task 2.
 
-`machine_sounds` synthesises the sound; this file makes, names and writes the recordings.
+`clip_parts` synthesises the sound; this file makes, names and writes the recordings.
 """
 
 import io
@@ -8,17 +8,19 @@ import itertools
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
 from tqdm import tqdm
 
-from jax_dns.datasets.machine_sounds import parts
+from jax_dns.datasets.clip_parts import parts
 from jax_dns.datasets.machine_types import MACHINES, random_stream
 from jax_dns.errors import InputError
 from jax_dns.files import write_bytes, write_json, write_text
 
 FORMAT_VERSION = 1  # raise it whenever a clip of the same name would sound different
+SOUND = ("seed", "seconds", "sample_rate", "shift", "snr_db", "background")  # arguments of `clip`
 LEVEL = 0.01  # rms of a recording re full scale, -40 dBFS: fast fans and valve clicks rise 30 dB
 
 
@@ -35,6 +37,7 @@ def clip(
     sample_rate: int = 16000,
     shift: float = 1.0,
     snr_db: float = 0.0,
+    background: str = "steady",
 ) -> np.ndarray:
     """Synthesises one recording, independently of all others.
 
@@ -49,7 +52,10 @@ def clip(
       seconds: length, s; 1 or more.
       sample_rate: Hz; 16,000 or more, because bearings ring at up to 6 kHz.
       shift: size of the domain shift, 0 (none) to 1.5.
-      snr_db: mean SNR of healthy machine and background, dB, -20 to 60; MIMII's are -6, 0, 6.
+      snr_db: mean SNR of healthy machine and steady background, dB, -20 to 60; MIMII's are -6, 0,
+        6.
+      background: "steady"; or "shop": other machines start and stop and people hammer besides, and
+        the machine's load varies more.
 
     Returns:
       float32 [seconds * sample_rate], below full scale; the gain is the same for every clip of a
@@ -58,7 +64,14 @@ def clip(
     Raises:
       InputError: an argument is out of range.
     """
-    sound = dict(seed=seed, seconds=seconds, sample_rate=sample_rate, shift=shift, snr_db=snr_db)
+    sound = dict(
+        seed=seed,
+        seconds=seconds,
+        sample_rate=sample_rate,
+        shift=shift,
+        snr_db=snr_db,
+        background=background,
+    )
     _check(machine, section, domain, label, split, **sound)
     p = parts(machine, int(section), domain, int(label), int(index), split, **sound)
     gain = LEVEL / np.sqrt(1 + 10 ** (-snr_db / 10))
@@ -68,20 +81,26 @@ def clip(
     return samples
 
 
-def _check(machine, section, domain, label, split, *, seed, seconds, sample_rate, shift, snr_db):
-    for name, value, good in (
-        ("machine", machine, machine in MACHINES),
-        ("section", section, 0 <= section <= 99),
-        ("domain", domain, domain in ("source", "target")),
-        ("label", label, label in (0, 1)),
-        ("split", split, split in ("train", "test")),
-        ("seed", seed, seed >= 0),
-        ("seconds", seconds, seconds >= 1),
-        ("sample_rate", sample_rate, sample_rate >= 16000),
-        ("shift", shift, 0 <= shift <= 1.5),
-        ("snr_db", snr_db, -20 <= snr_db <= 60),
-    ):
-        if not good:
+def _check(machine: str, section: int, domain: str, label: int, split: str, **sound: Any) -> None:
+    """Checks the arguments of `clip`."""
+    values = dict(
+        machine=machine, section=section, domain=domain, label=label, split=split, **sound
+    )
+    good = dict(
+        machine=machine in MACHINES,
+        section=0 <= section <= 99,
+        domain=domain in ("source", "target"),
+        label=label in (0, 1),
+        split=split in ("train", "test"),
+        seed=sound["seed"] >= 0,
+        seconds=sound["seconds"] >= 1,
+        sample_rate=sound["sample_rate"] >= 16000,
+        shift=0 <= sound["shift"] <= 1.5,
+        snr_db=-20 <= sound["snr_db"] <= 60,
+        background=sound["background"] in ("steady", "shop"),
+    )
+    for name, value in values.items():
+        if not good[name]:
             raise InputError(
                 f"synthetic.{name}: {value!r} is out of range (see datasets.synthetic.clip)"
             )
@@ -103,6 +122,7 @@ def make_factory(
     sample_rate: int = 16000,
     shift: float = 1.0,
     snr_db: float = 0.0,
+    background: str = "steady",
     eval_labels: bool = True,
     progress: bool = True,
 ) -> Path:
@@ -110,7 +130,7 @@ def make_factory(
 
     Args:
       root: folder to write; factory.json in it holds the arguments and whether all is written.
-      seed, seconds (s), sample_rate (Hz), shift, snr_db (dB): as for `clip`.
+      seed, seconds (s), sample_rate (Hz), shift, snr_db (dB), background: as for `clip`.
       machines: keys of MACHINES.
       sections: products of each machine, 0 to 99.
       dev_sections: the sections that go to dev_data; the rest go to eval_data.
@@ -144,9 +164,10 @@ def make_factory(
         "sample_rate": sample_rate,
         "shift": float(shift),
         "snr_db": float(snr_db),
+        "background": background,
         "eval_labels": eval_labels,
     }
-    sound = {k: arguments[k] for k in ("seed", "seconds", "sample_rate", "shift", "snr_db")}
+    sound = {name: arguments[name] for name in SOUND}
     for machine, section in itertools.product(machines, sections):
         _check(machine, section, "source", 0, "train", **sound)
     recordings, truths = _plan(root, arguments)
@@ -214,7 +235,7 @@ def _claim(root: Path, arguments: dict) -> None:
             )
         return write_json(path, arguments | {"complete": False})
     try:
-        existing = dict(json.loads(path.read_text()))
+        existing = {"background": "steady"} | json.loads(path.read_text())
     except (OSError, TypeError, ValueError) as error:
         raise InputError(
             f"{path}: not a readable JSON object ({error}); remove {root} to make the factory again"

@@ -58,6 +58,7 @@ def make_synthetic(config: ConfigDict, workdir: Path) -> None:
         sample_rate=config.data.sample_rate,
         shift=c.shift,
         snr_db=c.snr_db,
+        background=c.background,
     )
 
 
