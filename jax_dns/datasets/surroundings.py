@@ -21,6 +21,7 @@ import functools
 from typing import NamedTuple
 
 import numpy as np
+from scipy.ndimage import uniform_filter1d
 
 from jax_dns.datasets.machine_sounds import healthy_sound
 from jax_dns.datasets.machine_types import MACHINES, Point, product_of, random_stream
@@ -106,15 +107,8 @@ def running(
         time += rng.exponential(on if state else off)
         state = not state
     times, states = np.array(switches).T
-    t = np.arange(n) / rate
-    if not ramp:
-        return states[np.searchsorted(times, t, side="right") - 1]
-    # Each switch bends the gain at its time and, a ramp later, back.
-    knots = np.concatenate([times[1:, None], times[1:, None] + ramp], axis=1).ravel()
-    values = np.stack([states[:-1], states[1:]], axis=1).ravel()
-    return (
-        np.interp(t, np.maximum.accumulate(knots), values) if len(knots) else np.full(n, states[0])
-    )
+    gate = states[np.searchsorted(times, np.arange(n) / rate, side="right") - 1]
+    return uniform_filter1d(gate, round(ramp * rate), mode="nearest") if ramp else gate
 
 
 def shop_noise(

@@ -144,7 +144,12 @@ def test_an_interrupted_factory_goes_on(factory, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("field", "there", "asked"),
-    [("seed", 3, 4), ("snr_db", 0.0, 6.0), ("sections", "[0, 3]", "[0]"), ("test_normal", 2, 9)],
+    [
+        ("seed", 3, 4),
+        ("snr_db", 0.0, 6.0),
+        ("sections", "[0, 3]", "[0]"),
+        ("test_normal", 2, 9),
+    ],
 )
 def test_another_factory_is_refused_by_the_field_that_differs(factory, field, there, asked):
     before = contents(factory)
@@ -169,6 +174,7 @@ def test_recordings_of_others_are_left_alone(tmp_path):
         ("sample_rate", 8000),
         ("shift", -0.1),
         ("snr_db", 61.0),
+        ("background", "quiet"),
         ("test_counts", {("fan", 9, "source"): (1, 1)}),
     ],
 )
