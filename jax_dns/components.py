@@ -174,8 +174,9 @@ def factory_of(config: ConfigDict, kind: str) -> Factory:
 def fields_of(config: ConfigDict, kind: str, factory: Factory) -> dict[str, Any]:
     """Picks the fields of a config section that its component takes.
 
-    Fields that all components of the kind share are left out. So are those that the default
-    component has and this one doesn't, unless their values were changed.
+    Fields that all components of the kind share are left out. Where the section is the default
+    component's under another name, so are the values that nobody changed: the other component has
+    defaults of its own.
 
     Raises:
       InputError: a field that the component doesn't take; lists those that it does.
@@ -183,18 +184,19 @@ def fields_of(config: ConfigDict, kind: str, factory: Factory) -> dict[str, Any]
     known = list(own_fields(factory))
     parameters = inspect.signature(factory).parameters.values()
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
-    fields, defaults = {}, DEFAULTS[kind]
-    for name, value in config[kind].items():
-        if name in COMMON_FIELDS[kind]:
+    section, defaults = config[kind], DEFAULTS[kind]
+    renamed = section.name != defaults["name"] and set(defaults) <= set(section)
+    fields = {}
+    for name, value in section.items():
+        unchanged = renamed and name in defaults and value == defaults[name]
+        if name in COMMON_FIELDS[kind] or unchanged:
             continue
-        if name in known or takes_any:
-            fields[name] = value
-        elif name not in defaults or value != defaults[name]:
+        if not (name in known or takes_any):
             hint = new_name(f"{kind}.{name}") or (
-                f"{config[kind].name} takes no such field, "
-                f"expected some of {', '.join(known) or 'none'}"
+                f"{section.name} takes no such field, expected some of {', '.join(known) or 'none'}"
             )
             raise InputError(f"{kind}.{name}: {hint}")
+        fields[name] = value
     return fields
 
 

@@ -117,6 +117,7 @@ def make_factory(
     train_target: int = 3,
     test_normal: int = 10,
     test_anomaly: int = 10,
+    tested: Iterable[str] = (),
     test_counts: Mapping[tuple[str, int, str], tuple[int, int]] | None = None,
     seconds: float = 10.0,
     sample_rate: int = 16000,
@@ -136,6 +137,7 @@ def make_factory(
       dev_sections: the sections that go to dev_data; the rest go to eval_data.
       train_source, train_target: normal training clips of each section, in either domain.
       test_normal, test_anomaly: test clips of each section and domain.
+      tested: machines that get test clips; empty for all.
       test_counts: other numbers of normal and anomalous test clips, by (machine, section, domain).
       eval_labels: False shuffles eval_data's test clips, leaves the label out of their names and
         writes it to ground_truth/ instead, as DCASE did.
@@ -159,6 +161,7 @@ def make_factory(
         "train_target": train_target,
         "test_normal": test_normal,
         "test_anomaly": test_anomaly,
+        "tested": sorted(set(tested)),
         "test_counts": {f"{m}/{s}/{d}": list(n) for (m, s, d), n in (test_counts or {}).items()},
         "seconds": float(seconds),
         "sample_rate": sample_rate,
@@ -202,6 +205,8 @@ def _plan(root: Path, arguments: dict) -> tuple[dict[Path, tuple], dict[Path, li
             name = f"{stem}_train_normal_{i:04d}.wav"
             recordings[folder / "train" / name] = (*key, 0, i, "train")
         default = (arguments["test_normal"], arguments["test_anomaly"])
+        if arguments["tested"] and machine not in arguments["tested"]:
+            default = (0, 0)
         normal, anomaly = counts.pop(f"{machine}/{section}/{domain}", default)
         tests = [(0, i) for i in range(normal)] + [(1, i) for i in range(anomaly)]
         hidden = not (in_dev or arguments["eval_labels"])
@@ -235,7 +240,7 @@ def _claim(root: Path, arguments: dict) -> None:
             )
         return write_json(path, arguments | {"complete": False})
     try:
-        existing = {"background": "steady"} | json.loads(path.read_text())
+        existing = {"background": "steady", "tested": []} | json.loads(path.read_text())
     except (OSError, TypeError, ValueError) as error:
         raise InputError(
             f"{path}: not a readable JSON object ({error}); remove {root} to make the factory again"
