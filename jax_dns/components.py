@@ -22,6 +22,7 @@ from jax_dns.component_fields import own_fields, to_arguments
 from jax_dns.config import COMMON_FIELDS, DEFAULTS, new_name
 from jax_dns.data import layouts
 from jax_dns.discriminative.angular import angular
+from jax_dns.discriminative.augmentation_id import augmentation_id
 from jax_dns.discriminative.outlier_exposure import outlier_exposure
 from jax_dns.discriminative.precomputed import precomputed
 from jax_dns.discriminative.serial_oe import serial_oe
@@ -69,6 +70,7 @@ DISCRIMINATIVE: dict[str, Factory] = {
     "serial_oe": serial_oe,
     "outlier_exposure": outlier_exposure,
     "angular": angular,
+    "augmentation_id": augmentation_id,
     "precomputed": precomputed,
 }
 INLIER: dict[str, Factory] = {
