@@ -26,6 +26,7 @@ from jax_dns.discriminative.augmentation_id import augmentation_id
 from jax_dns.discriminative.outlier_exposure import outlier_exposure
 from jax_dns.discriminative.precomputed import precomputed
 from jax_dns.discriminative.serial_oe import serial_oe
+from jax_dns.discriminative.spectra_net import spectra_net
 from jax_dns.errors import InputError
 from jax_dns.files import bytes_digest, file_digest
 from jax_dns.fingerprints import fingerprint
@@ -70,6 +71,7 @@ DISCRIMINATIVE: dict[str, Factory] = {
     "serial_oe": serial_oe,
     "outlier_exposure": outlier_exposure,
     "angular": angular,
+    "spectra_net": spectra_net,
     "augmentation_id": augmentation_id,
     "precomputed": precomputed,
 }
