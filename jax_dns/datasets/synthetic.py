@@ -7,6 +7,7 @@ import io
 import itertools
 import json
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from jax_dns.files import write_bytes, write_json, write_text
 
 FORMAT_VERSION = 1  # raise it whenever a clip of the same name would sound different
 SOUND = ("seed", "seconds", "sample_rate", "shift", "snr_db", "background")  # arguments of `clip`
+THREADS = 2  # NumPy's transforms run beside each other
 LEVEL = 0.01  # rms of a recording re full scale, -40 dBFS: fast fans and valve clicks rise 30 dB
 
 
@@ -176,16 +178,17 @@ def make_factory(
     recordings, truths = _plan(root, arguments)
     _claim(root, arguments)
     missing = {path: key for path, key in recordings.items() if not path.exists()}
-    for path, key in tqdm(
-        missing.items(),
-        "synthesising",
-        unit="clip",
-        disable=None if progress else True,
-        leave=False,
-    ):
-        pcm, file = np.round(clip(*key, **sound) * 32767).astype(np.int16), io.BytesIO()
+
+    def write(path: Path) -> None:
+        pcm = np.round(clip(*missing[path], **sound) * 32767).astype(np.int16)
+        file = io.BytesIO()
         soundfile.write(file, pcm, sample_rate, format="WAV", subtype="PCM_16")
         write_bytes(path, file.getvalue())
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        bar = dict(total=len(missing), unit="clip", disable=None if progress else True, leave=False)
+        for _ in tqdm(threads.map(write, missing), "synthesising", **bar):
+            pass
     for path, lines in truths.items():
         write_text(path, "".join(lines))
     write_json(root / "factory.json", arguments | {"complete": True})
