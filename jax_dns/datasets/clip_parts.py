@@ -19,6 +19,17 @@ from jax_dns.datasets.machine_types import (
 from jax_dns.datasets.surroundings import LOAD_SPREAD, diffuse_tail, shop_noise, steady_background
 
 
+class Sound(NamedTuple):
+    """How a factory sounds; the same for all of its recordings."""
+
+    seed: int = 0  # 0 or more
+    seconds: float = 10.0  # length of a recording, s; 1 or more
+    sample_rate: int = 16000  # Hz; 16,000 or more, because bearings ring at up to 6 kHz
+    shift: float = 1.0  # size of the domain shift, 0 (none) to 1.5
+    snr_db: float = 0.0  # mean SNR of machine and steady background, -20 to 60; MIMII's -6, 0, 6
+    background: str = "steady"  # or "shop": others start and stop, people hammer, loads vary more
+
+
 class Parts(NamedTuple):
     """The parts [samples] whose sum is a clip, and how they were drawn."""
 
@@ -30,47 +41,35 @@ class Parts(NamedTuple):
 
 
 def parts(
-    machine: str,
-    section: int,
-    domain: str,
-    label: int,
-    index: int,
-    split: str,
-    *,
-    seed: int,
-    seconds: float,
-    sample_rate: int,
-    shift: float,
-    snr_db: float,
-    background: str = "steady",
+    machine: str, section: int, domain: str, label: int, index: int, split: str, sound: Sound
 ) -> Parts:
     """Synthesises the parts of one recording; arguments as for `synthetic.clip`."""
+    seed, rate = sound.seed, sound.sample_rate
     spec, product = MACHINES[machine], product_of(machine, section, seed)
     rngs = {
         purpose: random_stream(purpose, seed, machine, section, domain, split, label, index)
         for purpose in ("point", "machine", "fault", "background")
     }
-    lead = int(LEAD * sample_rate)
-    n = lead + round(seconds * sample_rate)
-    busy = background == "shop"
+    lead = int(LEAD * rate)
+    n = lead + round(sound.seconds * rate)
+    busy = sound.background == "shop"
+    spread = LOAD_SPREAD if busy else 1.0
     point = operating_point(
-        product, domain, shift, snr_db, rngs["point"], load_spread=LOAD_SPREAD if busy else 1.0
+        product, domain, sound.shift, sound.snr_db, rngs["point"], load_spread=spread
     )
     level = product.room[0] + rngs["point"].normal()  # the microphone moves a little
-    path = 1 + np.float32(10 ** (level / 20)) * diffuse_tail(machine, section, seed, n, sample_rate)
-    machine_sound = healthy_sound(spec, product, point, rngs["machine"], n, sample_rate)
+    path = 1 + np.float32(10 ** (level / 20)) * diffuse_tail(machine, section, seed, n, rate)
+    machine_sound = healthy_sound(spec, product, point, rngs["machine"], n, rate)
     healthy = np.fft.irfft(np.fft.rfft(machine_sound.sound.astype(np.float32)) * path, n)[lead:]
     kind, fault, rng = "", np.zeros_like(healthy), rngs["fault"]
     if label:
         kind = str(rng.choice(spec.faults))
-        added = fault_sound(
-            kind, rng.uniform(*FAULTS[kind]), product, machine_sound, rng, sample_rate
-        )
+        added = fault_sound(kind, rng.uniform(*FAULTS[kind]), product, machine_sound, rng, rate)
         fault = np.fft.irfft(np.fft.rfft(added.astype(np.float32)) * path, n)[lead:]
-    noise = steady_background(point, rngs["background"], n, sample_rate)[lead:]
+    noise = steady_background(point, rngs["background"], n, rate)[lead:]
     noise *= np.std(healthy) / np.std(noise) * 10 ** (-point.snr / 20)
     if busy:
         rng = random_stream("shop", seed, machine, section, domain, split, label, index)
-        shop = shop_noise(machine, section, seed, rng, n, sample_rate)[lead:]
-        noise += 10 ** (-snr_db / 20) * shop
+        shop = shop_noise(machine, section, seed, rng, n, rate)[lead:]
+        noise += 10 ** (-sound.snr_db / 20) * shop
     return Parts(healthy, fault, noise, kind, point)

@@ -15,31 +15,18 @@ import numpy as np
 import soundfile
 from tqdm import tqdm
 
-from jax_dns.datasets.clip_parts import parts
+from jax_dns.datasets.clip_parts import Sound, parts
 from jax_dns.datasets.machine_types import MACHINES, random_stream
 from jax_dns.errors import InputError
 from jax_dns.files import write_bytes, write_json, write_text
 
 FORMAT_VERSION = 1  # raise it whenever a clip of the same name would sound different
-SOUND = ("seed", "seconds", "sample_rate", "shift", "snr_db", "background")  # arguments of `clip`
 THREADS = 2  # NumPy's transforms run beside each other
 LEVEL = 0.01  # rms of a recording re full scale, -40 dBFS: fast fans and valve clicks rise 30 dB
 
 
 def clip(
-    machine: str,
-    section: int,
-    domain: str,
-    label: int,
-    index: int,
-    split: str,
-    *,
-    seed: int = 0,
-    seconds: float = 10.0,
-    sample_rate: int = 16000,
-    shift: float = 1.0,
-    snr_db: float = 0.0,
-    background: str = "steady",
+    machine: str, section: int, domain: str, label: int, index: int, split: str, **sound: Any
 ) -> np.ndarray:
     """Synthesises one recording, independently of all others.
 
@@ -50,14 +37,7 @@ def clip(
       label: 0 normal, 1 anomaly.
       index: number of the recording within its section, domain, split and label.
       split: "train" or "test".
-      seed: the factory's seed, 0 or more.
-      seconds: length, s; 1 or more.
-      sample_rate: Hz; 16,000 or more, because bearings ring at up to 6 kHz.
-      shift: size of the domain shift, 0 (none) to 1.5.
-      snr_db: mean SNR of healthy machine and steady background, dB, -20 to 60; MIMII's are -6, 0,
-        6.
-      background: "steady"; or "shop": other machines start and stop and people hammer besides, and
-        the machine's load varies more.
+      **sound: fields of `clip_parts.Sound`.
 
     Returns:
       float32 [seconds * sample_rate], below full scale; the gain is the same for every clip of a
@@ -66,42 +46,33 @@ def clip(
     Raises:
       InputError: an argument is out of range.
     """
-    sound = dict(
-        seed=seed,
-        seconds=seconds,
-        sample_rate=sample_rate,
-        shift=shift,
-        snr_db=snr_db,
-        background=background,
-    )
-    _check(machine, section, domain, label, split, **sound)
-    p = parts(machine, int(section), domain, int(label), int(index), split, **sound)
-    gain = LEVEL / np.sqrt(1 + 10 ** (-snr_db / 10))
+    settings = Sound(**sound)
+    _check(machine, section, domain, label, split, settings)
+    p = parts(machine, int(section), domain, int(label), int(index), split, settings)
+    gain = LEVEL / np.sqrt(1 + 10 ** (-settings.snr_db / 10))
     samples = (gain * (p.healthy + p.fault + p.noise)).astype(np.float32)
     if np.abs(samples).max() >= 1:
         raise InputError(f"{machine} {section} {domain} {split} {label} {index}: over full scale")
     return samples
 
 
-def _check(machine: str, section: int, domain: str, label: int, split: str, **sound: Any) -> None:
+def _check(machine: str, section: int, domain: str, label: int, split: str, sound: Sound) -> None:
     """Checks the arguments of `clip`."""
-    values = dict(
-        machine=machine, section=section, domain=domain, label=label, split=split, **sound
-    )
+    values = dict(machine=machine, section=section, domain=domain, label=label, split=split)
     good = dict(
         machine=machine in MACHINES,
         section=0 <= section <= 99,
         domain=domain in ("source", "target"),
         label=label in (0, 1),
         split=split in ("train", "test"),
-        seed=sound["seed"] >= 0,
-        seconds=sound["seconds"] >= 1,
-        sample_rate=sound["sample_rate"] >= 16000,
-        shift=0 <= sound["shift"] <= 1.5,
-        snr_db=-20 <= sound["snr_db"] <= 60,
-        background=sound["background"] in ("steady", "shop"),
+        seed=sound.seed >= 0,
+        seconds=sound.seconds >= 1,
+        sample_rate=sound.sample_rate >= 16000,
+        shift=0 <= sound.shift <= 1.5,
+        snr_db=-20 <= sound.snr_db <= 60,
+        background=sound.background in ("steady", "shop"),
     )
-    for name, value in values.items():
+    for name, value in (values | sound._asdict()).items():
         if not good[name]:
             raise InputError(
                 f"synthetic.{name}: {value!r} is out of range (see datasets.synthetic.clip)"
@@ -133,7 +104,8 @@ def make_factory(
 
     Args:
       root: folder to write; factory.json in it holds the arguments and whether all is written.
-      seed, seconds (s), sample_rate (Hz), shift, snr_db (dB), background: as for `clip`.
+      seed, seconds (s), sample_rate (Hz), shift, snr_db (dB), background: see
+        `clip_parts.Sound`.
       machines: keys of MACHINES.
       sections: products of each machine, 0 to 99.
       dev_sections: the sections that go to dev_data; the rest go to eval_data.
@@ -172,9 +144,9 @@ def make_factory(
         "background": background,
         "eval_labels": eval_labels,
     }
-    sound = {name: arguments[name] for name in SOUND}
+    sound = {name: arguments[name] for name in Sound._fields}
     for machine, section in itertools.product(machines, sections):
-        _check(machine, section, "source", 0, "train", **sound)
+        _check(machine, section, "source", 0, "train", Sound(**sound))
     recordings, truths = _plan(root, arguments)
     _claim(root, arguments)
     missing = {path: key for path, key in recordings.items() if not path.exists()}

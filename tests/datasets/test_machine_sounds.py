@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from jax_dns.datasets import clip_parts, machine_types
+from jax_dns.datasets.clip_parts import Sound
 from jax_dns.datasets.machine_types import FAULTS, MACHINES
 from jax_dns.datasets.synthetic import clip
 
@@ -11,7 +12,9 @@ SOUND = dict(seed=3, seconds=10.0, sample_rate=16000, shift=1.0, snr_db=0.0)
 
 
 def parts(machine, section=0, domain="source", label=0, index=0, **changed):
-    return clip_parts.parts(machine, section, domain, label, index, "test", **{**SOUND, **changed})
+    return clip_parts.parts(
+        machine, section, domain, label, index, "test", Sound(**{**SOUND, **changed})
+    )
 
 
 def with_fault(machine, kind, **changed):
