@@ -18,12 +18,15 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from jax_dns.component_fields import own_fields, to_arguments
 from jax_dns.config import COMMON_FIELDS, DEFAULTS, new_name
 from jax_dns.data import layouts
 from jax_dns.discriminative.angular import angular
+from jax_dns.discriminative.augmentation_id import augmentation_id
 from jax_dns.discriminative.outlier_exposure import outlier_exposure
 from jax_dns.discriminative.precomputed import precomputed
 from jax_dns.discriminative.serial_oe import serial_oe
+from jax_dns.discriminative.spectra_net import spectra_net
 from jax_dns.errors import InputError
 from jax_dns.files import bytes_digest, file_digest
 from jax_dns.fingerprints import fingerprint
@@ -68,6 +71,8 @@ DISCRIMINATIVE: dict[str, Factory] = {
     "serial_oe": serial_oe,
     "outlier_exposure": outlier_exposure,
     "angular": angular,
+    "spectra_net": spectra_net,
+    "augmentation_id": augmentation_id,
     "precomputed": precomputed,
 }
 INLIER: dict[str, Factory] = {
@@ -173,27 +178,29 @@ def factory_of(config: ConfigDict, kind: str) -> Factory:
 def fields_of(config: ConfigDict, kind: str, factory: Factory) -> dict[str, Any]:
     """Picks the fields of a config section that its component takes.
 
-    Fields that all components of the kind share are left out. So are those that the default
-    component has and this one doesn't, unless their values were changed.
+    Fields that all components of the kind share are left out. Where the section is the default
+    component's under another name, so are the values that nobody changed: the other component has
+    defaults of its own.
 
     Raises:
       InputError: a field that the component doesn't take; lists those that it does.
     """
+    known = list(own_fields(factory))
     parameters = inspect.signature(factory).parameters.values()
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
-    known = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
-    fields, defaults = {}, DEFAULTS[kind]
-    for name, value in config[kind].items():
-        if name in COMMON_FIELDS[kind]:
+    section, defaults = config[kind], DEFAULTS[kind]
+    renamed = section.name != defaults["name"] and set(defaults) <= set(section)
+    fields = {}
+    for name, value in section.items():
+        unchanged = renamed and name in defaults and value == defaults[name]
+        if name in COMMON_FIELDS[kind] or unchanged:
             continue
-        if name in known or takes_any:
-            fields[name] = value
-        elif name not in defaults or value != defaults[name]:
+        if not (name in known or takes_any):
             hint = new_name(f"{kind}.{name}") or (
-                f"{config[kind].name} takes no such field, "
-                f"expected some of {', '.join(known) or 'none'}"
+                f"{section.name} takes no such field, expected some of {', '.join(known) or 'none'}"
             )
             raise InputError(f"{kind}.{name}: {hint}")
+        fields[name] = value
     return fields
 
 
@@ -231,7 +238,7 @@ def build(
 def _build(factory: Factory, kind: str, facts: Facts, fields: tuple) -> Component:
     where = f"{kind} component {factory.__module__}:{factory.__qualname__}"
     try:
-        component = factory(facts, **dict(fields))
+        component = factory(facts, **to_arguments(factory, dict(fields)))
     except InputError as error:
         raise InputError(f"{kind}.{error}") from error
     except (TypeError, ValueError) as error:

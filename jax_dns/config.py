@@ -43,7 +43,8 @@ def synthetic() -> ConfigDict:
     c.test_anomaly = 100
     c.seconds = 10.0
     c.shift = 1.0  # size of the domain shift
-    c.snr_db = 0.0  # machine over factory noise, dB
+    c.snr_db = 0.0  # machine over steady factory noise, dB
+    c.background = "steady"  # or "shop": other machines start and stop, and people hammer
     return c
 
 

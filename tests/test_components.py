@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 from jax_dns import components, config
+from jax_dns.component_fields import own_fields
 from jax_dns.components import build, code_digest, component_key, resolve
 from jax_dns.errors import InputError
 from jax_dns.training.steps import create_state
@@ -38,15 +39,12 @@ def test_equal_settings_share_a_component():
 
 def test_configs_defaults_are_the_factories():
     """A component named by hand has the same settings as the paper's config."""
-    import inspect
-
     c = config.get_config()
     for kind in components.COMPONENTS:
         factory = components.factory_of(c, kind)
         fields = components.fields_of(c, kind, factory)
-        parameters = inspect.signature(factory).parameters.values()
-        defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
-        assert fields == defaults
+        own = own_fields(factory)
+        assert fields == {name: field.default for name, field in own.items()}
 
 
 def test_a_wrong_name_lists_the_known_ones():
@@ -77,12 +75,24 @@ def other_inlier(facts, *, reg_covar=1.0):
 def test_another_component_ignores_the_defaults_own_fields():
     c = components.use_factories(config.get_config(), {"inlier": other_inlier})
     model = build(c, "inlier", FACTS)
-    assert model.fit() == {"r": 1e-6}  # a field of that name is given
+    assert model.fit() == {"r": 1.0}  # its own default, not that of a field of the same name
+    c.inlier.reg_covar = 0.5
+    assert build(c, "inlier", FACTS).fit() == {"r": 0.5}
     c.inlier.n_components = (3,)  # changed, so it isn't left out in silence
     with pytest.raises(InputError, match=r"inlier\.n_components"):
         build(c, "inlier", FACTS)
     with pytest.raises(InputError, match="components: 'scorer', expected some of generative"):
         components.use_factories(config.get_config(), {"scorer": other_inlier})
+
+
+def test_the_flow_has_its_own_learning_rate():
+    """By name on the paper's config, whose autoencoder takes ten times as much."""
+    c = config.get_config()
+    c.generative.name = "flow"
+    assert components.fields_of(c, "generative", components.GENERATIVE["flow"]) == {}
+    c.generative = config.generative("flow", learning_rate=1e-3)
+    fields = components.fields_of(c, "generative", components.GENERATIVE["flow"])
+    assert fields == {"learning_rate": 1e-3}
 
 
 def test_what_a_factory_must_return():

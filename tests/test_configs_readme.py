@@ -5,8 +5,9 @@ import re
 import sys
 from pathlib import Path
 
+from made_factory import make_tiny
+
 from jax_dns import components, config
-from jax_dns.datasets.synthetic import make_factory
 from jax_dns.pipeline import run
 
 PAGE = (Path(__file__).parents[1] / "configs/README.md").read_text()
@@ -18,18 +19,7 @@ def test_the_worked_example_runs_as_printed(tmp_path, monkeypatch):
     (tmp_path / "my_scores.py").write_text(scorer)
     monkeypatch.syspath_prepend(tmp_path)
     sys.modules.pop("my_scores", None)
-    root = make_factory(
-        tmp_path / "sound",
-        machines=("fan",),
-        sections=(0, 1),
-        dev_sections=(0,),
-        train_source=4,
-        train_target=2,
-        test_normal=2,
-        test_anomaly=2,
-        seconds=1.0,
-        progress=False,
-    )
+    root = make_tiny(tmp_path / "sound")
     space: dict = {}
     exec(compile(settings, "configs/README.md", "exec"), space)
     c = space["get_config"]()

@@ -182,10 +182,20 @@ def product_of(machine: str, section: int, seed: int) -> Product:
     )
 
 
-def operating_point(product: Product, domain: str, shift: float, snr_db: float, rng) -> Point:
+def operating_point(
+    product: Product,
+    domain: str,
+    shift: float,
+    snr_db: float,
+    rng: np.random.Generator,
+    *,
+    load_spread: float = 1.0,
+) -> Point:
     """Draws an operating point; at `shift` 0 the two domains are the same."""
     change = shift if domain == "target" else 0.0
     speed, load, snr, slope = change * product.move
-    base = rng.normal((0, snr_db, -4), (1, 1, 0.5))  # -4 dB/octave: between pink and brown
+    base = rng.normal(
+        (0, snr_db, -4), (load_spread, 1, 0.5)
+    )  # -4 dB/octave: between pink and brown
     turning = rng.uniform(0.95, 1.05) * (1 + speed)
     return Point(turning, *(base + (load, snr, slope)), clanks=0.2 * (1 + 2 * change))

@@ -1,40 +1,32 @@
 """Writes the embedded data set: a small synthetic factory in the layout of DCASE 2021 Task 2.
 
-`machine_sounds` synthesises the sound; this file makes, names and writes the recordings.
+`clip_parts` synthesises the sound; this file makes, names and writes the recordings.
 """
 
 import io
 import itertools
 import json
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
 from tqdm import tqdm
 
-from jax_dns.datasets.machine_sounds import parts
+from jax_dns.datasets.clip_parts import Sound, parts
 from jax_dns.datasets.machine_types import MACHINES, random_stream
 from jax_dns.errors import InputError
 from jax_dns.files import write_bytes, write_json, write_text
 
 FORMAT_VERSION = 1  # raise it whenever a clip of the same name would sound different
+THREADS = 2  # NumPy's transforms run beside each other
 LEVEL = 0.01  # rms of a recording re full scale, -40 dBFS: fast fans and valve clicks rise 30 dB
 
 
 def clip(
-    machine: str,
-    section: int,
-    domain: str,
-    label: int,
-    index: int,
-    split: str,
-    *,
-    seed: int = 0,
-    seconds: float = 10.0,
-    sample_rate: int = 16000,
-    shift: float = 1.0,
-    snr_db: float = 0.0,
+    machine: str, section: int, domain: str, label: int, index: int, split: str, **sound: Any
 ) -> np.ndarray:
     """Synthesises one recording, independently of all others.
 
@@ -45,11 +37,7 @@ def clip(
       label: 0 normal, 1 anomaly.
       index: number of the recording within its section, domain, split and label.
       split: "train" or "test".
-      seed: the factory's seed, 0 or more.
-      seconds: length, s; 1 or more.
-      sample_rate: Hz; 16,000 or more, because bearings ring at up to 6 kHz.
-      shift: size of the domain shift, 0 (none) to 1.5.
-      snr_db: mean SNR of healthy machine and background, dB, -20 to 60; MIMII's are -6, 0, 6.
+      **sound: fields of `clip_parts.Sound`.
 
     Returns:
       float32 [seconds * sample_rate], below full scale; the gain is the same for every clip of a
@@ -58,30 +46,34 @@ def clip(
     Raises:
       InputError: an argument is out of range.
     """
-    sound = dict(seed=seed, seconds=seconds, sample_rate=sample_rate, shift=shift, snr_db=snr_db)
-    _check(machine, section, domain, label, split, **sound)
-    p = parts(machine, int(section), domain, int(label), int(index), split, **sound)
-    gain = LEVEL / np.sqrt(1 + 10 ** (-snr_db / 10))
+    settings = Sound(**sound)
+    _check(machine, section, domain, label, split, settings)
+    p = parts(machine, int(section), domain, int(label), int(index), split, settings)
+    gain = LEVEL / np.sqrt(1 + 10 ** (-settings.snr_db / 10))
     samples = (gain * (p.healthy + p.fault + p.noise)).astype(np.float32)
     if np.abs(samples).max() >= 1:
         raise InputError(f"{machine} {section} {domain} {split} {label} {index}: over full scale")
     return samples
 
 
-def _check(machine, section, domain, label, split, *, seed, seconds, sample_rate, shift, snr_db):
-    for name, value, good in (
-        ("machine", machine, machine in MACHINES),
-        ("section", section, 0 <= section <= 99),
-        ("domain", domain, domain in ("source", "target")),
-        ("label", label, label in (0, 1)),
-        ("split", split, split in ("train", "test")),
-        ("seed", seed, seed >= 0),
-        ("seconds", seconds, seconds >= 1),
-        ("sample_rate", sample_rate, sample_rate >= 16000),
-        ("shift", shift, 0 <= shift <= 1.5),
-        ("snr_db", snr_db, -20 <= snr_db <= 60),
-    ):
-        if not good:
+def _check(machine: str, section: int, domain: str, label: int, split: str, sound: Sound) -> None:
+    """Checks the arguments of `clip`."""
+    values = dict(machine=machine, section=section, domain=domain, label=label, split=split)
+    good = dict(
+        machine=machine in MACHINES,
+        section=0 <= section <= 99,
+        domain=domain in ("source", "target"),
+        label=label in (0, 1),
+        split=split in ("train", "test"),
+        seed=sound.seed >= 0,
+        seconds=sound.seconds >= 1,
+        sample_rate=sound.sample_rate >= 16000,
+        shift=0 <= sound.shift <= 1.5,
+        snr_db=-20 <= sound.snr_db <= 60,
+        background=sound.background in ("steady", "shop"),
+    )
+    for name, value in (values | sound._asdict()).items():
+        if not good[name]:
             raise InputError(
                 f"synthetic.{name}: {value!r} is out of range (see datasets.synthetic.clip)"
             )
@@ -98,11 +90,13 @@ def make_factory(
     train_target: int = 3,
     test_normal: int = 10,
     test_anomaly: int = 10,
+    tested: Iterable[str] = (),
     test_counts: Mapping[tuple[str, int, str], tuple[int, int]] | None = None,
     seconds: float = 10.0,
     sample_rate: int = 16000,
     shift: float = 1.0,
     snr_db: float = 0.0,
+    background: str = "steady",
     eval_labels: bool = True,
     progress: bool = True,
 ) -> Path:
@@ -110,12 +104,14 @@ def make_factory(
 
     Args:
       root: folder to write; factory.json in it holds the arguments and whether all is written.
-      seed, seconds (s), sample_rate (Hz), shift, snr_db (dB): as for `clip`.
+      seed, seconds (s), sample_rate (Hz), shift, snr_db (dB), background: see
+        `clip_parts.Sound`.
       machines: keys of MACHINES.
       sections: products of each machine, 0 to 99.
       dev_sections: the sections that go to dev_data; the rest go to eval_data.
       train_source, train_target: normal training clips of each section, in either domain.
       test_normal, test_anomaly: test clips of each section and domain.
+      tested: machines that get test clips; empty for all.
       test_counts: other numbers of normal and anomalous test clips, by (machine, section, domain).
       eval_labels: False shuffles eval_data's test clips, leaves the label out of their names and
         writes it to ground_truth/ instead, as DCASE did.
@@ -139,29 +135,32 @@ def make_factory(
         "train_target": train_target,
         "test_normal": test_normal,
         "test_anomaly": test_anomaly,
+        "tested": sorted(set(tested)),
         "test_counts": {f"{m}/{s}/{d}": list(n) for (m, s, d), n in (test_counts or {}).items()},
         "seconds": float(seconds),
         "sample_rate": sample_rate,
         "shift": float(shift),
         "snr_db": float(snr_db),
+        "background": background,
         "eval_labels": eval_labels,
     }
-    sound = {k: arguments[k] for k in ("seed", "seconds", "sample_rate", "shift", "snr_db")}
+    sound = {name: arguments[name] for name in Sound._fields}
     for machine, section in itertools.product(machines, sections):
-        _check(machine, section, "source", 0, "train", **sound)
+        _check(machine, section, "source", 0, "train", Sound(**sound))
     recordings, truths = _plan(root, arguments)
     _claim(root, arguments)
     missing = {path: key for path, key in recordings.items() if not path.exists()}
-    for path, key in tqdm(
-        missing.items(),
-        "synthesising",
-        unit="clip",
-        disable=None if progress else True,
-        leave=False,
-    ):
-        pcm, file = np.round(clip(*key, **sound) * 32767).astype(np.int16), io.BytesIO()
+
+    def write(path: Path) -> None:
+        pcm = np.round(clip(*missing[path], **sound) * 32767).astype(np.int16)
+        file = io.BytesIO()
         soundfile.write(file, pcm, sample_rate, format="WAV", subtype="PCM_16")
         write_bytes(path, file.getvalue())
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        bar = dict(total=len(missing), unit="clip", disable=None if progress else True, leave=False)
+        for _ in tqdm(threads.map(write, missing), "synthesising", **bar):
+            pass
     for path, lines in truths.items():
         write_text(path, "".join(lines))
     write_json(root / "factory.json", arguments | {"complete": True})
@@ -181,6 +180,8 @@ def _plan(root: Path, arguments: dict) -> tuple[dict[Path, tuple], dict[Path, li
             name = f"{stem}_train_normal_{i:04d}.wav"
             recordings[folder / "train" / name] = (*key, 0, i, "train")
         default = (arguments["test_normal"], arguments["test_anomaly"])
+        if arguments["tested"] and machine not in arguments["tested"]:
+            default = (0, 0)
         normal, anomaly = counts.pop(f"{machine}/{section}/{domain}", default)
         tests = [(0, i) for i in range(normal)] + [(1, i) for i in range(anomaly)]
         hidden = not (in_dev or arguments["eval_labels"])
@@ -214,7 +215,7 @@ def _claim(root: Path, arguments: dict) -> None:
             )
         return write_json(path, arguments | {"complete": False})
     try:
-        existing = dict(json.loads(path.read_text()))
+        existing = {"background": "steady", "tested": []} | json.loads(path.read_text())
     except (OSError, TypeError, ValueError) as error:
         raise InputError(
             f"{path}: not a readable JSON object ({error}); remove {root} to make the factory again"

@@ -5,30 +5,26 @@ ArcFace (Deng et al. 2019) adds a margin to the angle of the true class. Sub-clu
 With statistics exchange, pseudo-anomalous sounds are further classes (see `statex`).
 """
 
-from typing import NamedTuple
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from jax_dns.discriminative.angular_losses import (
+    AngularOutput,
+    adacos_loss,
+    arcface_loss,
+    compare_to_centers,
+    next_scale,
+    unit_length,
+)
 from jax_dns.discriminative.efficientnet import EfficientNetB0
+from jax_dns.discriminative.mel_input import PAPERS_MEL, MelInput, mel_transform
+from jax_dns.discriminative.recipe import PAPERS_RECIPE, Recipe, optimization
 from jax_dns.discriminative.statex import AXES, exchange_statistics
 from jax_dns.errors import InputError
-from jax_dns.features import decibel, mel_spectrogram
 from jax_dns.training.mixup import mixup
-from jax_dns.training.optimizers import adamw, one_cycle
 from jax_dns.types import ArrayLike, Batch, Facts, GradientModel, Variables
-
-LARGEST_COSINE = 1 - 1e-6  # arccos has no derivative at 1
-
-
-class AngularOutput(NamedTuple):
-    """Features of a batch and their cosines to the centres."""
-
-    feature: Float[ArrayLike, "b d"]  # of unit length
-    cosine: Float[ArrayLike, "b c s"]  # to each class's centres
-    scale: Float[ArrayLike, ""]  # AdaCos' s, before this batch
 
 
 class AngularNet(nn.Module):
@@ -58,30 +54,16 @@ class AngularNet(nn.Module):
         )
         x = nn.Dropout(self.dropout, deterministic=not train)(x.mean((1, 2)))
         feature = unit_length(nn.Dense(self.feature_dim, name="feature")(x))
-        shape = (self.n_classes, self.n_centers, self.feature_dim)
-        normal = nn.initializers.normal(1.0)
-        if self.trained_centers:
-            centers = self.param("centers", normal, shape)
-        else:
-            centers = self.variable(
-                "batch_stats", "centers", lambda: normal(self.make_rng("params"), shape)
-            ).value
-        count = max(self.n_classes * self.n_centers - 1, 2)
-        scale = self.variable("batch_stats", "scale", lambda: jnp.sqrt(2.0) * jnp.log(1.0 * count))
-        cosine = jnp.einsum("bd,csd->bcs", feature, unit_length(centers))
-        return AngularOutput(feature, cosine, scale.value)
+        return compare_to_centers(
+            self, feature, self.n_classes, self.n_centers, trained=self.trained_centers
+        )
 
 
 def angular(
     facts: Facts,
     *,
-    n_fft: int = 2048,
-    hop_length: int = 256,
-    n_mels: int = 224,
-    fmin: float = 50.0,
-    fmax: float = 7800.0,
-    power: float = 1.0,
-    log: bool = False,
+    mel: MelInput = PAPERS_MEL,
+    recipe: Recipe = PAPERS_RECIPE,
     feature_dim: int = 128,
     dropout: float = 0.3,
     objective: str = "adacos",
@@ -89,22 +71,14 @@ def angular(
     margin: float = 0.5,
     scale: float = 30.0,
     statex: str = "",
-    learning_rate: float = 1e-3,
-    weight_decay: float = 0.0,
-    mixup_alpha: float = 0.2,
     bn_momentum: float = 0.99,
 ) -> GradientModel:
     """Builds the component.
 
     Args:
       facts: of the data.
-      n_fft: window of the STFT, samples.
-      hop_length: distance between frames, samples.
-      n_mels: mel bands, HTK scale.
-      fmin: lower edge of the lowest band, Hz.
-      fmax: upper edge of the highest band, Hz.
-      power: 1 for magnitudes, 2 for power.
-      log: take dB of the spectrogram.
+      mel: settings of the spectrogram.
+      recipe: settings of the training.
       feature_dim: d.
       dropout: rate after pooling.
       objective: "adacos", sub-cluster AdaCos, or "arcface".
@@ -112,9 +86,6 @@ def angular(
       margin: of "arcface", radians.
       scale: of "arcface"; that of "adacos" adapts.
       statex: exchange statistics along "time" or "frequency" in half of the items; "": in none.
-      learning_rate: OneCycle's peak.
-      weight_decay: AdamW's.
-      mixup_alpha: parameter of mixup's Beta distribution; 0 for no mixup.
       bn_momentum: of all BatchNorm layers.
 
     Returns:
@@ -127,7 +98,7 @@ def angular(
         raise InputError(f"objective: {objective!r}, expected adacos or arcface")
     if statex and statex not in AXES:
         raise InputError(f"statex: {statex!r}, expected {' or '.join(AXES)}, or empty")
-    adaptive = objective == "adacos"
+    adaptive, spectrogram = objective == "adacos", mel_transform(facts, mel)
     model = AngularNet(
         n_classes=3 * facts.n_sections if statex else facts.n_sections,
         n_centers=n_centers if adaptive else 1,
@@ -137,36 +108,20 @@ def angular(
         bn_momentum=bn_momentum,
     )
 
-    def spectrogram(audio: Float[ArrayLike, "b t"]) -> Float[Array, "b m f"]:
-        mel = mel_spectrogram(
-            audio,
-            sample_rate=facts.sample_rate,
-            n_fft=n_fft,
-            hop=hop_length,
-            n_mels=n_mels,
-            fmin=fmin,
-            fmax=fmax,
-            power=power,
-            scale="htk",
-            norm="none",
-            divide_by_window=True,
-        )
-        return decibel(mel) if log else mel
-
     def init(key: Key[Array, ""]) -> Variables:
         return model.init(key, spectrogram(jnp.zeros((1, facts.segment_samples))), train=False)
 
     def loss(variables: Variables, batch: Batch, key: Key[Array, ""]) -> tuple[Array, Variables]:
         key_mixup, key_dropout, key_statex = jax.random.split(key, 3)
         audio, _, target = mixup(
-            key_mixup, batch.audio, batch.is_target, batch.section, alpha=mixup_alpha
+            key_mixup, batch.audio, batch.is_target, batch.section, alpha=recipe.mixup_alpha
         )
-        mel = spectrogram(audio)
+        x = spectrogram(audio)
         if statex:
-            mel, target = exchange_statistics(key_statex, mel, target, axis=statex)
+            x, target = exchange_statistics(key_statex, x, target, axis=statex)
         output, updated = model.apply(
             variables,
-            mel,
+            x,
             train=True,
             mutable=["batch_stats"],
             rngs={"dropout": key_dropout},
@@ -186,81 +141,5 @@ def angular(
         init=init,
         loss=loss,
         apply=features,
-        optimizer=adamw(weight_decay=weight_decay),
-        schedule=lambda step, n_steps: one_cycle(step, n_steps, max_lr=learning_rate)._asdict(),
+        **optimization(recipe),
     )
-
-
-def unit_length(x: Float[ArrayLike, "*n d"]) -> Float[Array, "*n d"]:
-    """Scales vectors to unit length; zeros stay zero."""
-    return x * jax.lax.rsqrt(jnp.maximum(jnp.sum(x**2, -1, keepdims=True), 1e-12))
-
-
-def angle(cosine: Float[ArrayLike, "*n"]) -> Float[Array, "*n"]:
-    """Returns the angle, radians."""
-    return jnp.arccos(jnp.clip(cosine, -LARGEST_COSINE, LARGEST_COSINE))
-
-
-def arcface_loss(
-    cosine: Float[ArrayLike, "b c"],
-    target: Float[ArrayLike, "b c"],
-    *,
-    scale: float,
-    margin: float,
-) -> Float[Array, ""]:
-    """Computes the cross-entropy of the logits s cos(theta + m y), y the label of each class.
-
-    Args:
-      cosine: [b, C] cos theta to each class's centre.
-      target: [b, C] one-hot labels y, or mixtures of two.
-      scale: s.
-      margin: m, radians.
-
-    Returns:
-      The mean over the batch, nats.
-    """
-    logits = scale * jnp.cos(angle(cosine) + margin * target)
-    return -jnp.mean(jnp.sum(target * jax.nn.log_softmax(logits), axis=-1))
-
-
-def adacos_loss(
-    cosine: Float[ArrayLike, "b c s"], target: Float[ArrayLike, "b c"], scale: Float[ArrayLike, ""]
-) -> Float[Array, ""]:
-    """Computes the cross-entropy of sub-cluster AdaCos.
-
-    The softmax is over all C S centres; the probabilities of a class's centres are summed.
-
-    Args:
-      cosine: [b, C, S] to each class's centres.
-      target: [b, C] one-hot labels, or mixtures of two.
-      scale: s.
-
-    Returns:
-      The mean over the batch, nats.
-    """
-    class_logits = jax.nn.logsumexp(scale * cosine, axis=-1)
-    return -jnp.mean(jnp.sum(target * jax.nn.log_softmax(class_logits), axis=-1))
-
-
-def next_scale(
-    scale: Float[ArrayLike, ""], cosine: Float[ArrayLike, "b c s"], target: Float[ArrayLike, "b c"]
-) -> Float[Array, ""]:
-    """Computes AdaCos' new scale from a batch.
-
-        s <- ln(mean_i sum_j exp(s cos theta_ij)) / cos(min(pi / 4, median theta))
-
-    The median is over the items' angles to the nearest centre of their class; the angle of a
-    mixture is the mean of those to its two classes, weighted.
-
-    Args:
-      scale: s of the step before.
-      cosine: [b, C, S].
-      target: [b, C] one-hot labels, or mixtures of two.
-
-    Returns:
-      s, without a gradient.
-    """
-    total = jax.nn.logsumexp(scale * cosine, axis=(1, 2))
-    mean = jax.nn.logsumexp(total) - jnp.log(len(total))
-    true_angle = jnp.sum(target * angle(cosine.max(-1)), axis=-1)
-    return jax.lax.stop_gradient(mean / jnp.cos(jnp.minimum(jnp.pi / 4, jnp.median(true_angle))))

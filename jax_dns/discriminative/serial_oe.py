@@ -13,10 +13,10 @@ import optax
 from jaxtyping import Array, Float, Key
 
 from jax_dns.discriminative.efficientnet import EfficientNetB0
+from jax_dns.discriminative.mel_input import PAPERS_MEL, MelInput, mel_transform
+from jax_dns.discriminative.recipe import PAPERS_RECIPE, Recipe, optimization
 from jax_dns.errors import InputError
-from jax_dns.features import decibel, mel_spectrogram
 from jax_dns.training.mixup import mixup
-from jax_dns.training.optimizers import adamw, one_cycle
 from jax_dns.types import ArrayLike, Batch, Facts, GradientModel, Variables
 
 
@@ -81,58 +81,40 @@ class Extractor(nn.Module):
         return ExtractorOutput(feature, machine[:, 0], section)
 
 
+class ExtractorSettings(NamedTuple):
+    """Settings of the network."""
+
+    feature_dim: int = 128  # d
+    dropout: float = 0.3  # rate after pooling
+    drop_path: float = 0.0  # stochastic depth's final rate
+    head: str = "linear"  # see `Extractor`
+    in_channels: int = 1  # 3 repeats the spectrogram, as the authors' code does
+    bn_momentum: float = 0.99  # of all BatchNorm layers
+    dtype: str = "float32"  # of the computation; with "bfloat16" parameters stay float32
+    initial_weights: str = ""  # file with a timm state dict of tf_efficientnet_b0; "": random
+
+
+PAPERS_EXTRACTOR = ExtractorSettings()
+
+
 def serial_oe(
     facts: Facts,
     *,
-    n_fft: int = 2048,
-    hop_length: int = 256,
-    n_mels: int = 224,
-    fmin: float = 50.0,
-    fmax: float = 7800.0,
-    power: float = 1.0,
-    log: bool = False,
-    mel_scale: str = "htk",
-    normalize_stft: bool = True,
-    dtype: str = "float32",
-    in_channels: int = 1,
-    feature_dim: int = 128,
-    dropout: float = 0.3,
-    drop_path: float = 0.0,
-    head: str = "linear",
-    initial_weights: str = "",
-    learning_rate: float = 1e-3,
-    weight_decay: float = 0.0,
+    mel: MelInput = PAPERS_MEL,
+    net: ExtractorSettings = PAPERS_EXTRACTOR,
+    recipe: Recipe = PAPERS_RECIPE,
     lambda_id: float = 5.0,
     mask_outliers: bool = False,
-    mixup_alpha: float = 0.2,
-    bn_momentum: float = 0.99,
 ) -> GradientModel:
     """Builds the component.
 
     Args:
       facts: of the data.
-      n_fft: window of the STFT, samples.
-      hop_length: distance between frames, samples.
-      n_mels: mel bands.
-      fmin: lower edge of the lowest band, Hz.
-      fmax: upper edge of the highest band, Hz.
-      power: 1 for magnitudes, 2 for power.
-      log: take dB of the spectrogram.
-      mel_scale: "htk", bands of equal height; "slaney", bands of equal area.
-      normalize_stft: divide the STFT by the window's root energy.
-      dtype: of the computation; with "bfloat16" parameters and statistics stay float32.
-      in_channels: 3 repeats the spectrogram, as the authors' code does.
-      feature_dim: d.
-      dropout: rate after pooling.
-      drop_path: stochastic depth's final rate.
-      head: see `Extractor`.
-      initial_weights: file with a timm state dict of tf_efficientnet_b0; "" for random weights.
-      learning_rate: OneCycle's peak.
-      weight_decay: AdamW's.
+      mel: settings of the spectrogram.
+      net: settings of the network.
+      recipe: settings of the training.
       lambda_id: weight of L_id in Eq. 3.
       mask_outliers: leave outliers out of Eq. 6.
-      mixup_alpha: parameter of mixup's Beta distribution; 0 for no mixup.
-      bn_momentum: of all BatchNorm layers.
 
     Returns:
       A gradient model trained on the target machine's clips against other machines' clips.
@@ -141,52 +123,36 @@ def serial_oe(
       InputError: a field outside of its choices, or a file of weights that can't be used.
     """
     for field, value, choices in (
-        ("mel_scale", mel_scale, ("htk", "slaney")),
-        ("head", head, ("linear", "norm")),
-        ("dtype", dtype, ("float32", "bfloat16")),
+        ("head", net.head, ("linear", "norm")),
+        ("dtype", net.dtype, ("float32", "bfloat16")),
     ):
         if value not in choices:
             raise InputError(f"{field}: {value!r}, expected {' or '.join(choices)}")
+    spectrogram = mel_transform(facts, mel)
     model = Extractor(
         n_sections=facts.n_sections,
-        feature_dim=feature_dim,
-        dropout=dropout,
-        head=head,
-        in_channels=in_channels,
-        bn_momentum=bn_momentum,
-        drop_path=drop_path,
-        dtype=jnp.dtype(dtype),
+        feature_dim=net.feature_dim,
+        dropout=net.dropout,
+        head=net.head,
+        in_channels=net.in_channels,
+        bn_momentum=net.bn_momentum,
+        drop_path=net.drop_path,
+        dtype=jnp.dtype(net.dtype),
     )
-
-    def spectrogram(audio: Float[ArrayLike, "b t"]) -> Float[Array, "b m f"]:
-        mel = mel_spectrogram(
-            audio,
-            sample_rate=facts.sample_rate,
-            n_fft=n_fft,
-            hop=hop_length,
-            n_mels=n_mels,
-            fmin=fmin,
-            fmax=fmax,
-            power=power,
-            scale=mel_scale,
-            norm="slaney" if mel_scale == "slaney" else "none",
-            divide_by_window=normalize_stft,
-        )
-        return decibel(mel) if log else mel
 
     def init(key: Key[Array, ""]) -> Variables:
         variables = model.init(key, spectrogram(jnp.zeros((1, facts.segment_samples))), train=False)
-        if not initial_weights:
+        if not net.initial_weights:
             return variables
         from jax_dns.discriminative.timm_weights import load_timm
 
-        trunk = load_timm(initial_weights, in_channels=in_channels)
+        trunk = load_timm(net.initial_weights, in_channels=net.in_channels)
         return {kind: {**variables[kind], "trunk": trunk[kind]} for kind in variables}
 
     def loss(variables: Variables, batch: Batch, key: Key[Array, ""]) -> tuple[Array, Variables]:
         key_mixup, key_dropout = jax.random.split(key)
         audio, is_target, section = mixup(
-            key_mixup, batch.audio, batch.is_target, batch.section, alpha=mixup_alpha
+            key_mixup, batch.audio, batch.is_target, batch.section, alpha=recipe.mixup_alpha
         )
         output, updated = model.apply(
             variables,
@@ -216,9 +182,8 @@ def serial_oe(
         init=init,
         loss=loss,
         apply=features,
-        optimizer=adamw(weight_decay=weight_decay),
-        schedule=lambda step, n_steps: one_cycle(step, n_steps, max_lr=learning_rate)._asdict(),
         validation_loss=validation_loss,
+        **optimization(recipe),
     )
 
 

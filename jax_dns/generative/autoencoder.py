@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Key
 
-from jax_dns.features import decibel, mel_spectrogram, stack_frames
+from jax_dns.features import stack_frames
+from jax_dns.generative.log_mel import PAPERS_LOG_MEL, LogMel, log_mel_transform
 from jax_dns.types import ArrayLike, Batch, Facts, GradientModel, Variables
 
 HIDDEN = (128, 128, 128, 128, 8, 128, 128, 128, 128)  # nine hidden layers; the tenth reconstructs
@@ -49,11 +50,7 @@ class Autoencoder(nn.Module):
 def autoencoder(
     facts: Facts,
     *,
-    n_fft: int = 1024,
-    hop_length: int = 512,
-    n_mels: int = 128,
-    fmin: float = 50.0,
-    fmax: float = 7800.0,
+    mel: LogMel = PAPERS_LOG_MEL,
     frames: int = 5,
     learning_rate: float = 1e-3,
     bn_momentum: float = 0.99,
@@ -62,11 +59,7 @@ def autoencoder(
 
     Args:
       facts: of the data.
-      n_fft: window of the STFT, samples.
-      hop_length: distance between frames, samples.
-      n_mels: mel bands.
-      fmin: lower edge of the lowest band, Hz.
-      fmax: upper edge of the highest band, Hz.
+      mel: settings of the spectrogram.
       frames: adjacent frames in a window; D = frames * n_mels.
       learning_rate: Adam's, fixed.
       bn_momentum: see `Autoencoder`.
@@ -76,18 +69,10 @@ def autoencoder(
       over the windows of a segment.
     """
     model = Autoencoder(bn_momentum=bn_momentum)
+    log_mel = log_mel_transform(facts, mel)
 
     def stacked_log_mel(audio: Float[ArrayLike, "b t"]) -> Float[Array, "b w d"]:
-        mel = mel_spectrogram(
-            audio,
-            sample_rate=facts.sample_rate,
-            n_fft=n_fft,
-            hop=hop_length,
-            n_mels=n_mels,
-            fmin=fmin,
-            fmax=fmax,
-        )
-        return stack_frames(decibel(mel), frames)
+        return stack_frames(log_mel(audio), frames)
 
     def init(key: Key[Array, ""]) -> Variables:
         windows = stacked_log_mel(jnp.zeros((1, facts.segment_samples)))

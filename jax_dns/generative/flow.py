@@ -12,7 +12,7 @@ import optax
 from jaxtyping import Array, Float, Key
 
 from jax_dns.features import stack_frames
-from jax_dns.generative.log_mel import log_mel_transform
+from jax_dns.generative.log_mel import PAPERS_LOG_MEL, LogMel, log_mel_transform
 from jax_dns.types import ArrayLike, Batch, Facts, GradientModel, Variables
 
 VARIANCE_FLOOR = 1e-3  # added to the inputs' variances, dB^2
@@ -123,11 +123,7 @@ class StandardisedFlow(nn.Module):
 def flow(
     facts: Facts,
     *,
-    n_fft: int = 1024,
-    hop_length: int = 512,
-    n_mels: int = 128,
-    fmin: float = 50.0,
-    fmax: float = 7800.0,
+    mel: LogMel = PAPERS_LOG_MEL,
     frames: int = 5,
     n_layers: int = 6,
     hidden: int = 256,
@@ -138,11 +134,7 @@ def flow(
 
     Args:
       facts: of the data.
-      n_fft: window of the STFT, samples.
-      hop_length: distance between frames, samples.
-      n_mels: mel bands.
-      fmin: lower edge of the lowest band, Hz.
-      fmax: upper edge of the highest band, Hz.
+      mel: settings of the spectrogram.
       frames: adjacent frames in a window; D = frames * n_mels.
       n_layers: affine couplings.
       hidden: size of a coupling's two hidden layers.
@@ -154,9 +146,7 @@ def flow(
       log-likelihood of a window over D, averaged over the windows of a segment.
     """
     model = StandardisedFlow(n_layers, hidden, bn_momentum)
-    log_mel = log_mel_transform(
-        facts, n_fft=n_fft, hop_length=hop_length, n_mels=n_mels, fmin=fmin, fmax=fmax
-    )
+    log_mel = log_mel_transform(facts, mel)
 
     def windows(audio: Float[ArrayLike, "b t"]) -> Float[Array, "n d"]:
         stacked = stack_frames(log_mel(audio), frames)

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from sklearn.mixture import GaussianMixture
 
 from jax_dns.errors import InputError
-from jax_dns.generative.log_mel import log_mel_transform
+from jax_dns.generative.log_mel import PAPERS_LOG_MEL, LogMel, log_mel_transform
 from jax_dns.inlier.gmm import Mixture, from_sklearn, negative_log_likelihood
 from jax_dns.types import ArrayLike, Facts, FittedModel, Variables
 
@@ -15,11 +15,7 @@ from jax_dns.types import ArrayLike, Facts, FittedModel, Variables
 def frame_gmm(
     facts: Facts,
     *,
-    n_fft: int = 1024,
-    hop_length: int = 512,
-    n_mels: int = 128,
-    fmin: float = 50.0,
-    fmax: float = 7800.0,
+    mel: LogMel = PAPERS_LOG_MEL,
     n_components: int = 8,
     reg_covar: float = 1e-3,
     max_frames: int = 50_000,
@@ -28,11 +24,7 @@ def frame_gmm(
 
     Args:
       facts: of the data.
-      n_fft: window of the STFT, samples.
-      hop_length: distance between frames, samples.
-      n_mels: mel bands.
-      fmin: lower edge of the lowest band, Hz.
-      fmax: upper edge of the highest band, Hz.
+      mel: settings of the spectrogram.
       n_components: Gaussians, with full covariances.
       reg_covar: added to the covariances' diagonals, dB^2.
       max_frames: the most frames that it is fitted on, drawn at random.
@@ -41,9 +33,7 @@ def frame_gmm(
       A model fitted on the machine type's training segments. Its score is the negative
       log-likelihood of a frame, averaged over a segment, nats.
     """
-    log_mel = log_mel_transform(
-        facts, n_fft=n_fft, hop_length=hop_length, n_mels=n_mels, fmin=fmin, fmax=fmax
-    )
+    log_mel = log_mel_transform(facts, mel)
 
     def fit(batches: Iterable[ArrayLike], seed: int) -> Variables:
         frames = np.concatenate([to_frames(log_mel(audio)) for audio in batches])

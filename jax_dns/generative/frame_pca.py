@@ -7,29 +7,21 @@ from jaxtyping import Float
 
 from jax_dns.errors import InputError
 from jax_dns.generative.frame_gmm import to_frames
-from jax_dns.generative.log_mel import log_mel_transform
+from jax_dns.generative.log_mel import PAPERS_LOG_MEL, LogMel, log_mel_transform
 from jax_dns.types import ArrayLike, Facts, FittedModel, Variables
 
 
 def frame_pca(
     facts: Facts,
     *,
-    n_fft: int = 1024,
-    hop_length: int = 512,
-    n_mels: int = 128,
-    fmin: float = 50.0,
-    fmax: float = 7800.0,
+    mel: LogMel = PAPERS_LOG_MEL,
     n_components: int = 32,
 ) -> FittedModel:
     """Builds the component.
 
     Args:
       facts: of the data.
-      n_fft: window of the STFT, samples.
-      hop_length: distance between frames, samples.
-      n_mels: mel bands.
-      fmin: lower edge of the lowest band, Hz.
-      fmax: upper edge of the highest band, Hz.
+      mel: settings of the spectrogram.
       n_components: principal components kept, fewer than `n_mels`.
 
     Returns:
@@ -39,11 +31,11 @@ def frame_pca(
     Raises:
       InputError: more components than leave a residual.
     """
-    if not 0 < n_components < n_mels:
-        raise InputError(f"n_components: {n_components}, expected 1 to {n_mels - 1}, below n_mels")
-    log_mel = log_mel_transform(
-        facts, n_fft=n_fft, hop_length=hop_length, n_mels=n_mels, fmin=fmin, fmax=fmax
-    )
+    if not 0 < n_components < mel.n_mels:
+        raise InputError(
+            f"n_components: {n_components}, expected 1 to {mel.n_mels - 1}, below n_mels"
+        )
+    n_mels, log_mel = mel.n_mels, log_mel_transform(facts, mel)
 
     def fit(batches: Iterable[ArrayLike], seed: int) -> Variables:
         n, total, products = 0, np.zeros(n_mels), np.zeros((n_mels, n_mels))

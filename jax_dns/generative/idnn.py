@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Key
 
 from jax_dns.errors import InputError
 from jax_dns.features import stack_frames
-from jax_dns.generative.log_mel import log_mel_transform
+from jax_dns.generative.log_mel import PAPERS_LOG_MEL, LogMel, log_mel_transform
 from jax_dns.types import ArrayLike, Batch, Facts, GradientModel, Variables
 
 HIDDEN = (128, 64, 32, 64, 128)
@@ -51,11 +51,7 @@ class Interpolator(nn.Module):
 def idnn(
     facts: Facts,
     *,
-    n_fft: int = 1024,
-    hop_length: int = 512,
-    n_mels: int = 128,
-    fmin: float = 50.0,
-    fmax: float = 7800.0,
+    mel: LogMel = PAPERS_LOG_MEL,
     frames: int = 5,
     learning_rate: float = 1e-3,
     bn_momentum: float = 0.99,
@@ -64,11 +60,7 @@ def idnn(
 
     Args:
       facts: of the data.
-      n_fft: window of the STFT, samples.
-      hop_length: distance between frames, samples.
-      n_mels: mel bands.
-      fmin: lower edge of the lowest band, Hz.
-      fmax: upper edge of the highest band, Hz.
+      mel: settings of the spectrogram.
       frames: adjacent frames in a window, an odd number; the centre one is predicted.
       learning_rate: Adam's, fixed.
       bn_momentum: see `Interpolator`.
@@ -82,14 +74,12 @@ def idnn(
     """
     if frames < 3 or frames % 2 == 0:
         raise InputError(f"frames: {frames}, expected an odd number, 3 or more")
-    model = Interpolator(n_mels, bn_momentum)
-    log_mel = log_mel_transform(
-        facts, n_fft=n_fft, hop_length=hop_length, n_mels=n_mels, fmin=fmin, fmax=fmax
-    )
+    model = Interpolator(mel.n_mels, bn_momentum)
+    log_mel = log_mel_transform(facts, mel)
 
     def windows(audio: Float[ArrayLike, "b t"]) -> tuple[Array, Array]:
         stacked = stack_frames(log_mel(audio), frames)
-        return split_center(stacked.reshape(-1, stacked.shape[-1]), n_mels)
+        return split_center(stacked.reshape(-1, stacked.shape[-1]), mel.n_mels)
 
     def init(key: Key[Array, ""]) -> Variables:
         context, _ = windows(jnp.zeros((1, facts.segment_samples)))

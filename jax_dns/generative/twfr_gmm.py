@@ -12,7 +12,7 @@ from jaxtyping import Float
 from sklearn.mixture import GaussianMixture
 
 from jax_dns.errors import InputError
-from jax_dns.generative.log_mel import log_mel_transform
+from jax_dns.generative.log_mel import PAPERS_LOG_MEL, LogMel, log_mel_transform
 from jax_dns.inlier.gmm import Mixture, from_sklearn, squared_distances
 from jax_dns.types import ArrayLike, Facts, FittedModel, Variables
 
@@ -20,11 +20,7 @@ from jax_dns.types import ArrayLike, Facts, FittedModel, Variables
 def twfr_gmm(
     facts: Facts,
     *,
-    n_fft: int = 1024,
-    hop_length: int = 512,
-    n_mels: int = 128,
-    fmin: float = 50.0,
-    fmax: float = 7800.0,
+    mel: LogMel = PAPERS_LOG_MEL,
     r: float = 1.0,
     n_components: int = 2,
     reg_covar: float = 1e-6,
@@ -37,11 +33,7 @@ def twfr_gmm(
 
     Args:
       facts: of the data.
-      n_fft: window of the STFT, samples.
-      hop_length: distance between frames, samples.
-      n_mels: mel bands.
-      fmin: lower edge of the lowest band, Hz.
-      fmax: upper edge of the highest band, Hz.
+      mel: settings of the spectrogram.
       r: ratio of the weights of consecutive ranks, more than 0 and at most 1.
       n_components: Gaussians, with full covariances.
       reg_covar: added to the covariances' diagonals, dB^2.
@@ -55,9 +47,7 @@ def twfr_gmm(
     """
     if not 0 < r <= 1:
         raise InputError(f"r: {r!r}, expected more than 0 and at most 1")
-    log_mel = log_mel_transform(
-        facts, n_fft=n_fft, hop_length=hop_length, n_mels=n_mels, fmin=fmin, fmax=fmax
-    )
+    log_mel = log_mel_transform(facts, mel)
 
     def pooled(audio: Float[ArrayLike, "b t"]) -> Float[np.ndarray, "b m"]:
         return ranking_pooling(np.asarray(log_mel(audio)), r)

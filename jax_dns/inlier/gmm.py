@@ -9,12 +9,12 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
 from jax_dns.errors import InputError
-from jax_dns.types import ArrayLike, Facts, InlierModel, Setting
+from jax_dns.types import ArrayLike, Facts, InlierModel
 
 
 class Mixture(NamedTuple):
@@ -48,12 +48,7 @@ def gmm(
     if not n_components or not all(type(n) is int and n >= 1 for n in n_components):
         raise InputError(f"n_components: {n_components!r}, expected whole numbers, 1 or more")
 
-    def fit(
-        features: Float[np.ndarray, "n d"],
-        is_target_domain: Bool[np.ndarray, " n"],
-        setting: Setting,
-        seed: int,
-    ) -> Mixture:
+    def fit(features, is_target_domain, setting, seed) -> Mixture:
         return fit_mixture(features, int(setting), seed=seed, reg_covar=reg_covar)
 
     return InlierModel("GMM", tuple(n_components), fit, negative_log_likelihood, fewest=int)

@@ -5,11 +5,11 @@ anomaly score of sub-cluster AdaCos (Wilkinghoff 2021, ref. [12]).
 """
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from sklearn.cluster import KMeans
 
 from jax_dns.inlier.knn import check_counts, check_metric, nearest_distances
-from jax_dns.types import Facts, InlierModel, Setting
+from jax_dns.types import Facts, InlierModel
 
 
 def kmeans(
@@ -36,12 +36,7 @@ def kmeans(
     check_metric(metric)
     check_counts("n_clusters", n_clusters)
 
-    def fit(
-        features: Float[np.ndarray, "n d"],
-        is_target_domain: Bool[np.ndarray, " n"],
-        setting: Setting,
-        seed: int,
-    ) -> dict[str, np.ndarray]:
+    def fit(features, is_target_domain, setting, seed) -> dict[str, np.ndarray]:
         centers = cluster_centers(features, int(setting), metric=metric, seed=seed)
         target = features[is_target_domain] if keep_target else features[:0]
         return {"bank": np.concatenate([centers, target])}

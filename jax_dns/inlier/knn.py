@@ -3,11 +3,11 @@
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from sklearn.neighbors import NearestNeighbors
 
 from jax_dns.errors import InputError
-from jax_dns.types import Facts, InlierModel, Setting
+from jax_dns.types import Facts, InlierModel
 
 METRICS = ("cosine", "euclidean")
 
@@ -55,12 +55,7 @@ def knn(
             "expected 0 or more, and 1 or more"
         )
 
-    def fit(
-        features: Float[np.ndarray, "n d"],
-        is_target_domain: Bool[np.ndarray, " n"],
-        setting: Setting,
-        seed: int,
-    ) -> Banks:
+    def fit(features, is_target_domain, setting, seed) -> Banks:
         source, target = features[~is_target_domain], features[is_target_domain]
         missing = round(smote_ratio * len(source)) - len(target)
         if missing > 0 and len(target) > 1:

@@ -7,12 +7,12 @@ source features. Each distance is divided by that of the training feature to its
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from sklearn.metrics.pairwise import cosine_distances
 
 from jax_dns.inlier.kmeans import cluster_centers
 from jax_dns.inlier.knn import check_counts, nearest_distances
-from jax_dns.types import Facts, InlierModel, Setting
+from jax_dns.types import Facts, InlierModel
 
 SMALLEST = 1e-6  # the least mean distance to divide by, where features coincide
 
@@ -45,12 +45,7 @@ def local_density(
     check_counts("ks", ks)
     check_counts("n_clusters", (n_clusters,))
 
-    def fit(
-        features: Float[np.ndarray, "n d"],
-        is_target_domain: Bool[np.ndarray, " n"],
-        setting: Setting,
-        seed: int,
-    ) -> Bank:
+    def fit(features, is_target_domain, setting, seed) -> Bank:
         source, target = features[~is_target_domain], features[is_target_domain]
         if len(source):
             source = cluster_centers(source, n_clusters, metric="cosine", seed=seed)

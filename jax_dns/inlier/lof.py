@@ -3,11 +3,11 @@
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from sklearn.neighbors import NearestNeighbors
 
 from jax_dns.inlier.knn import check_counts, check_metric
-from jax_dns.types import Facts, InlierModel, Setting
+from jax_dns.types import Facts, InlierModel
 
 EPSILON = 1e-10  # added to a mean distance before its inverse, as in scikit-learn
 
@@ -41,12 +41,7 @@ def lof(
     check_metric(metric)
     check_counts("ks", ks)
 
-    def fit(
-        features: Float[np.ndarray, "n d"],
-        is_target_domain: Bool[np.ndarray, " n"],
-        setting: Setting,
-        seed: int,
-    ) -> Neighborhoods:
+    def fit(features, is_target_domain, setting, seed) -> Neighborhoods:
         k = int(setting)
         distances, neighbors = _search(features, k, metric).kneighbors()
         kth = distances[:, -1]

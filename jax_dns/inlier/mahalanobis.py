@@ -3,10 +3,10 @@
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from sklearn.covariance import LedoitWolf
 
-from jax_dns.types import Facts, InlierModel, Setting
+from jax_dns.types import Facts, InlierModel
 
 
 class Gaussian(NamedTuple):
@@ -29,12 +29,7 @@ def mahalanobis(facts: Facts) -> InlierModel:
       The inlier model. Its score is the squared Mahalanobis distance to the training mean.
     """
 
-    def fit(
-        features: Float[np.ndarray, "n d"],
-        is_target_domain: Bool[np.ndarray, " n"],
-        setting: Setting,
-        seed: int,
-    ) -> Gaussian:
+    def fit(features, is_target_domain, setting, seed) -> Gaussian:
         model = LedoitWolf().fit(features.astype(np.float64))
         return Gaussian(model.location_, model.precision_)
 

@@ -43,7 +43,7 @@ def make_synthetic(config: ConfigDict, workdir: Path) -> None:
     """Makes the synthetic data set where it isn't there yet."""
     from jax_dns.datasets import synthetic
 
-    c = config.synthetic
+    c, machines = config.synthetic, split_commas(config.data.machines)
     synthetic.make_factory(
         data_root(config, workdir),
         seed=c.seed,
@@ -54,10 +54,12 @@ def make_synthetic(config: ConfigDict, workdir: Path) -> None:
         train_target=c.train_target,
         test_normal=c.test_normal,
         test_anomaly=c.test_anomaly,
+        tested=machines,
         seconds=c.seconds,
         sample_rate=config.data.sample_rate,
         shift=c.shift,
         snr_db=c.snr_db,
+        background=c.background,
     )
 
 

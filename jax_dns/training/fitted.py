@@ -1,8 +1,8 @@
 """Models that are fitted once, without gradients: their training input and their file."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -18,7 +18,8 @@ FILE = "fitted.npz"
 MACHINE = ""  # the key of a model of the whole machine type
 
 
-class SegmentBatches(NamedTuple):
+@dataclass(frozen=True)
+class SegmentBatches:
     """All segments of some recordings, batch by batch; can be iterated several times."""
 
     recordings: Sequence[Recording]

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from jax_dns.datasets import machine_sounds, machine_types
+from jax_dns.datasets import clip_parts, machine_types
+from jax_dns.datasets.clip_parts import Sound
 from jax_dns.datasets.machine_types import FAULTS, MACHINES
 from jax_dns.datasets.synthetic import clip
 
@@ -11,8 +12,8 @@ SOUND = dict(seed=3, seconds=10.0, sample_rate=16000, shift=1.0, snr_db=0.0)
 
 
 def parts(machine, section=0, domain="source", label=0, index=0, **changed):
-    return machine_sounds.parts(
-        machine, section, domain, label, index, "test", **{**SOUND, **changed}
+    return clip_parts.parts(
+        machine, section, domain, label, index, "test", Sound(**{**SOUND, **changed})
     )
 
 
@@ -32,12 +33,12 @@ def decibel(ratio):
 def forget(monkeypatch, field):
     """Makes the random streams of clips that differ in one field alone the same."""
     fields = ("stream", "seed", "machine", "section", "domain", "split", "label", "index")
-    place, stream = fields.index(field), machine_sounds.random_stream
+    place, stream = fields.index(field), clip_parts.random_stream
 
     def forgetful(*key):
         return stream(*key[:place], None, *key[place + 1 :]) if len(key) == 8 else stream(*key)
 
-    monkeypatch.setattr(machine_sounds, "random_stream", forgetful)
+    monkeypatch.setattr(clip_parts, "random_stream", forgetful)
 
 
 # What the labels and the domains may differ in

@@ -10,18 +10,9 @@ import soundfile
 from jax_dns.datasets import synthetic
 from jax_dns.datasets.synthetic import clip, make_factory
 
-SMALL = dict(
-    seed=3,
-    machines=("fan", "valve"),
-    sections=(0, 3),
-    dev_sections=(0,),
-    train_source=2,
-    train_target=1,
-    test_normal=2,
-    test_anomaly=3,
-    seconds=1.0,
-    progress=False,
-)
+COUNTS = dict(train_source=2, train_target=1, test_normal=2, test_anomaly=3)
+SMALL = dict(seed=3, machines=("fan", "valve"), sections=(0, 3), dev_sections=(0,), **COUNTS)
+SMALL |= dict(seconds=1.0, progress=False)
 
 
 def contents(root):
@@ -49,6 +40,14 @@ def test_layout_names_and_counts(tmp_path):
                 expected |= {f"{half}/fan/{folder}/{stem}_{name}_{i:04d}.wav" for i in range(n)}
     assert set(contents(root)) == expected
     assert json.loads((root / "factory.json").read_text())["complete"] is True
+
+
+def test_machines_that_only_give_outliers_have_no_test_clips(tmp_path):
+    counts = {"train": 3, "source_test": 5, "target_test": 5}
+    root = make_factory(tmp_path, **SMALL, tested=("valve",))
+    for machine, folders in (("valve", counts), ("fan", {"train": 3})):
+        found = {p.name: len(list(p.iterdir())) for p in (root / "dev_data" / machine).iterdir()}
+        assert found == folders
 
 
 def test_recordings_are_16_bit_mono_of_the_length_asked_for(factory):
@@ -144,7 +143,12 @@ def test_an_interrupted_factory_goes_on(factory, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("field", "there", "asked"),
-    [("seed", 3, 4), ("snr_db", 0.0, 6.0), ("sections", "[0, 3]", "[0]"), ("test_normal", 2, 9)],
+    [
+        ("seed", 3, 4),
+        ("snr_db", 0.0, 6.0),
+        ("sections", "[0, 3]", "[0]"),
+        ("test_normal", 2, 9),
+    ],
 )
 def test_another_factory_is_refused_by_the_field_that_differs(factory, field, there, asked):
     before = contents(factory)
@@ -169,6 +173,7 @@ def test_recordings_of_others_are_left_alone(tmp_path):
         ("sample_rate", 8000),
         ("shift", -0.1),
         ("snr_db", 61.0),
+        ("background", "quiet"),
         ("test_counts", {("fan", 9, "source"): (1, 1)}),
     ],
 )

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from jax_dns.discriminative import serial_oe, timm_weights
-from jax_dns.discriminative.serial_oe import Extractor
+from jax_dns.discriminative.mel_input import MelInput, mel_transform
+from jax_dns.discriminative.serial_oe import Extractor, ExtractorSettings
 from jax_dns.errors import InputError
-from jax_dns.features import decibel, mel_spectrogram
 from jax_dns.types import Batch, Facts
 
 
@@ -87,34 +87,21 @@ def test_dropout_while_training_only(rng):
 
 
 FACTS = Facts(16_000, segment_samples=8_192, n_sections=2)
+MEL = MelInput(n_mels=16)
 
 
-@pytest.mark.parametrize("log", [False, True])
-def test_the_spectrogram_is_the_papers(rng, monkeypatch, log):
+def test_the_network_sees_the_settings_spectrogram(rng, monkeypatch):
     seen = []
     monkeypatch.setattr(Trunk, "__call__", lambda self, x, *, train: seen.append(x) or x)
     audio = jnp.asarray(rng.normal(size=(1, 8_192)), jnp.float32)
-    component = serial_oe.serial_oe(FACTS, log=log)
+    mel = MelInput(n_mels=16, log=True)
+    component = serial_oe.serial_oe(FACTS, mel=mel)
     component.apply(component.init(jax.random.key(0)), audio)
-    mel = mel_spectrogram(
-        audio,
-        sample_rate=16_000,
-        n_fft=2048,
-        hop=256,
-        n_mels=224,
-        fmin=50.0,
-        fmax=7800.0,
-        power=1.0,
-        scale="htk",
-        norm="none",
-        divide_by_window=True,
-    )
-    expected = decibel(mel) if log else mel
-    np.testing.assert_allclose(seen[-1][..., 0], expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_array_equal(seen[-1][..., 0], mel_transform(FACTS, mel)(audio))
 
 
 def test_the_validation_loss_is_eq_3_without_mixup(rng):
-    component = serial_oe.serial_oe(FACTS, n_mels=16)
+    component = serial_oe.serial_oe(FACTS, mel=MEL)
     audio = jnp.asarray(rng.normal(size=(4, 8_192)), jnp.float32)
     variables = component.init(jax.random.key(0))
     section = jnp.asarray([[1, 0], [0, 1], [0, 0], [0, 0]], jnp.float32)
@@ -122,19 +109,7 @@ def test_the_validation_loss_is_eq_3_without_mixup(rng):
     per_item = component.validation_loss(variables, batch)
     assert per_item.shape == (4,)
     model = Extractor(n_sections=2)
-    x = mel_spectrogram(
-        audio,
-        sample_rate=16_000,
-        n_fft=2048,
-        hop=256,
-        n_mels=16,
-        fmin=50.0,
-        fmax=7800.0,
-        power=1.0,
-        scale="htk",
-        norm="none",
-        divide_by_window=True,
-    )
+    x = mel_transform(FACTS, MEL)(audio)
     output = model.apply(variables, x, train=False)
     expected = serial_oe.serial_oe_loss(output, batch.is_target, section)
     np.testing.assert_allclose(per_item.mean(), expected, rtol=1e-5)
@@ -144,8 +119,10 @@ def test_first_weights_come_from_a_file(tmp_path, monkeypatch):
     """Those of the trunk; the others stay random."""
     given = {"params": {"scale": np.full(3, 7.0, np.float32)}, "batch_stats": {}}
     monkeypatch.setattr(timm_weights, "load_timm", lambda path, *, in_channels: given)
-    component = serial_oe.serial_oe(FACTS, n_mels=16, initial_weights="weights.npz")
-    plain = serial_oe.serial_oe(FACTS, n_mels=16).init(jax.random.key(0))
+    component = serial_oe.serial_oe(
+        FACTS, mel=MEL, net=ExtractorSettings(initial_weights="weights.npz")
+    )
+    plain = serial_oe.serial_oe(FACTS, mel=MEL).init(jax.random.key(0))
     got = component.init(jax.random.key(0))
     assert got["params"]["trunk"] is given["params"]
     np.testing.assert_array_equal(
@@ -153,7 +130,7 @@ def test_first_weights_come_from_a_file(tmp_path, monkeypatch):
     )
 
 
-@pytest.mark.parametrize("field", ["mel_scale", "head", "dtype"])
+@pytest.mark.parametrize("field", ["head", "dtype"])
 def test_a_field_outside_of_its_choices(field):
     with pytest.raises(InputError, match=f"{field}: 'wrong', expected .* or "):
-        serial_oe.serial_oe(FACTS, **{field: "wrong"})
+        serial_oe.serial_oe(FACTS, net=ExtractorSettings(**{field: "wrong"}))

@@ -8,6 +8,7 @@ import numpy as np
 
 from jax_dns.features import decibel, mel_spectrogram, stack_frames
 from jax_dns.generative.autoencoder import Autoencoder, autoencoder, reconstruction_error
+from jax_dns.generative.log_mel import LogMel
 from jax_dns.types import Batch, Facts
 
 
@@ -52,7 +53,7 @@ FACTS = Facts(16_000, segment_samples=4_096, n_sections=2)
 
 def test_the_score_is_the_mean_error_of_a_segments_windows(rng):
     """Eq. 2 from the features on, window by window."""
-    component = autoencoder(FACTS, n_mels=16)
+    component = autoencoder(FACTS, mel=LogMel(n_mels=16))
     audio = rng.normal(size=(3, 4_096)).astype(np.float32)
     variables = component.init(jax.random.key(0))
     got = component.apply(variables, jnp.asarray(audio))
@@ -65,7 +66,7 @@ def test_the_score_is_the_mean_error_of_a_segments_windows(rng):
 
 
 def test_the_loss_is_eq_1(rng):
-    component = autoencoder(FACTS, n_mels=16)
+    component = autoencoder(FACTS, mel=LogMel(n_mels=16))
     audio = jnp.asarray(rng.normal(size=(3, 4_096)), jnp.float32)
     variables = component.init(jax.random.key(0))
     zero = np.zeros(3, np.float32)

@@ -6,6 +6,7 @@ import numpy as np
 import optax
 
 from jax_dns.generative.flow import Flow, StandardisedFlow, flow
+from jax_dns.generative.log_mel import LogMel
 from jax_dns.types import Batch, Facts
 
 MODEL = Flow(n_layers=3, hidden=8)
@@ -57,7 +58,9 @@ def test_the_first_batch_sets_the_statistics(rng):
 
 
 def test_training_raises_the_likelihood_of_what_it_sees(rng):
-    component = flow(Facts(16_000, 4_096, n_sections=2), n_mels=8, frames=2, n_layers=2, hidden=16)
+    component = flow(
+        Facts(16_000, 4_096, n_sections=2), mel=LogMel(n_mels=8), frames=2, n_layers=2, hidden=16
+    )
     audio = jnp.asarray(rng.normal(size=(4, 4_096)), jnp.float32)
     zero = np.zeros(4, np.float32)
     batch, key = Batch(audio, zero, zero[:, None], {}), jax.random.key(0)

@@ -8,6 +8,7 @@ from sklearn.decomposition import PCA
 from jax_dns.errors import InputError
 from jax_dns.features import decibel, mel_spectrogram
 from jax_dns.generative.frame_pca import frame_pca
+from jax_dns.generative.log_mel import LogMel
 from jax_dns.types import Facts
 
 FACTS = Facts(16_000, segment_samples=8_192, n_sections=2)
@@ -16,7 +17,7 @@ OPTIONS = dict(sample_rate=16_000, n_fft=1024, hop=512, n_mels=8, fmin=50.0, fma
 
 def test_equals_scikit_learn(rng):
     batches = [rng.normal(size=(n, 8_192)).astype(np.float32) for n in (4, 3)]
-    model = frame_pca(FACTS, n_mels=8, n_components=3)
+    model = frame_pca(FACTS, mel=LogMel(n_mels=8), n_components=3)
     variables = model.fit(batches, 0)
 
     def frames(audio):
@@ -32,4 +33,4 @@ def test_equals_scikit_learn(rng):
 
 def test_as_many_components_as_bands_leave_no_residual():
     with pytest.raises(InputError, match="n_components: 8, expected 1 to 7"):
-        frame_pca(FACTS, n_mels=8, n_components=8)
+        frame_pca(FACTS, mel=LogMel(n_mels=8), n_components=8)

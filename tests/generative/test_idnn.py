@@ -8,6 +8,7 @@ import pytest
 from jax_dns.errors import InputError
 from jax_dns.features import decibel, mel_spectrogram
 from jax_dns.generative.idnn import Interpolator, idnn, split_center
+from jax_dns.generative.log_mel import LogMel
 from jax_dns.types import Batch, Facts
 
 FACTS = Facts(16_000, segment_samples=4_096, n_sections=2)
@@ -22,7 +23,7 @@ def test_the_centre_frame_is_taken_out():
 
 def test_score_and_loss_are_the_centre_frames_error(rng):
     """From the spectrogram on, window by window."""
-    component = idnn(FACTS, n_mels=16)
+    component = idnn(FACTS, mel=LogMel(n_mels=16))
     audio = rng.normal(size=(3, 4_096)).astype(np.float32)
     variables = jax.jit(component.init)(jax.random.key(0))
     assert variables["params"]["Dense_0"]["kernel"].shape == (64, 128)

@@ -8,6 +8,7 @@ from sklearn.mixture import GaussianMixture
 
 from jax_dns.errors import InputError
 from jax_dns.features import decibel, mel_spectrogram
+from jax_dns.generative.log_mel import LogMel
 from jax_dns.generative.twfr_gmm import ranking_pooling, twfr_gmm
 from jax_dns.types import Facts
 
@@ -31,7 +32,7 @@ def test_ranking_pooling_equals_a_loop(rng):
 
 def test_the_score_is_the_likeliest_gaussians_without_weights(rng):
     batches = [(1 + i) * rng.normal(size=(20, 4_096)).astype(np.float32) for i in range(2)]
-    model = twfr_gmm(FACTS, n_mels=6, r=0.9)
+    model = twfr_gmm(FACTS, mel=LogMel(n_mels=6), r=0.9)
     assert model.per_section
     variables = model.fit(batches, 0)
     mels = [decibel(mel_spectrogram(jnp.asarray(audio), **OPTIONS)) for audio in batches]

@@ -3,9 +3,9 @@
 import shutil
 
 import pytest
+from made_factory import make_tiny
 
 from jax_dns import config
-from jax_dns.datasets.synthetic import make_factory
 from jax_dns.pipeline import run
 
 
@@ -27,17 +27,11 @@ def small(root):
 
 @pytest.fixture(scope="session")
 def factory(tmp_path_factory):
-    return make_factory(
+    return make_tiny(
         tmp_path_factory.mktemp("factory"),
         machines=("fan", "valve"),
-        sections=(0, 1),
-        dev_sections=(0,),
         train_source=5,
-        train_target=2,
-        test_normal=2,
-        test_anomaly=2,
         seconds=2.0,
-        progress=False,
         eval_labels=False,
     )
 
