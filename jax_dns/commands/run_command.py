@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 from jax_dns.config import new_name
+from jax_dns.environment import has_home
 from jax_dns.errors import UsageError
 
 HELP = """Train, score, smooth and evaluate; what is already done in DIR is not done again.
@@ -74,13 +75,10 @@ def main(arguments: list[str]) -> None:
 
 def _keep_compiled(keep: bool) -> None:
     """Lets JAX keep compiled programs in the user's cache folder, where there is one."""
-    if keep and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    if keep and has_home() and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         import jax
 
-        try:
-            cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        except RuntimeError:  # no HOME, and no entry in the list of users
-            return
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         jax.config.update("jax_compilation_cache_dir", str(cache / "jax_dns" / "compiled"))
 
 
