@@ -44,7 +44,7 @@ def at_work(title: str) -> Iterator[None]:
         yield
 
 
-def duration(seconds: float) -> str:
+def duration(seconds: int | float) -> str:
     """Formats a duration for people: "45 s", "3 min 20 s", "2 h 5 min"."""
     whole = round(seconds)
     if whole < 60:

@@ -191,7 +191,7 @@ def _evaluate(config: ConfigDict, workdir: Path, folders: Folders, results: RunR
     _write_official(config, folders, results)
     write_json(workdir / "results.json", {"format_version": 2, "readings": values})
     write_text(workdir / "results.csv", _long_csv(results))
-    texts += [*details, figures.draw(config, workdir, folders, results)]
+    texts += [*details, figures.draw(config, folders, results)]
     return "\n" + "\n\n".join(text for text in texts if text) + "\n"
 
 

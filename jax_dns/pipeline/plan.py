@@ -121,8 +121,8 @@ def _changed(config: ConfigDict, kind: str, todo: list[Task]) -> str:
     if not stamps:
         return ""
     if any(stamp.get("settings") != network_settings(config, kind) for stamp in stamps):
-        return "the component's code changed"
-    return "training clips changed, or a checkpoint is damaged"
+        return "trained with other settings or other code"
+    return "training clips have changed, or a checkpoint is damaged"
 
 
 def _evaluation_settings(config: ConfigDict) -> str:

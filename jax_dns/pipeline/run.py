@@ -105,6 +105,8 @@ def _run(
     }
     plan = make_plan(config, earlier, machines, folders, workdir, stages, tasks)
     tqdm.write(format_plan(plan))
+    if config.tensorboard and not any(tasks.values()):
+        tqdm.write("tensorboard: nothing to write, no training is to be done; see metrics.jsonl")
     source = functools.cache(lambda: make_source(config, machines))
     clock = TrainingClock({k: (describe(config, k).name, len(tasks[k])) for k in TRAINED})
     for kind in TRAINED:

@@ -1,5 +1,6 @@
 """Which config a command line means, and the one line for a config that can't be used."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -48,10 +49,6 @@ def test_a_space_is_as_good_as_an_equals_sign():
     assert joined == ["--config=a.py", "--workdir=w", "--config.x.y=1"]
     untouched = ["--config=a", "b", "--workdir"]
     assert join_values(untouched, options) == untouched
-        "--config=a",
-        "b",
-        "--workdir",
-    ]
 
 
 def test_modules_beside_the_config_are_imported(tmp_path, capsys, monkeypatch):
@@ -80,8 +77,6 @@ def test_an_error_inside_a_config_names_its_line(tmp_path, capsys, content, mess
     path = tmp_path / "mine.py"
     path.write_text(content)
     line = error_of(capsys, f"--config={path}", f"--workdir={tmp_path / 'w'}")
-    import re
-
     assert line.startswith(f"--config: {path}:") and re.search(message, line), line
 
 
