@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from jax_dns import preemption
+from jax_dns import environment, preemption
 from jax_dns.errors import InputError, UsageError
 
 COMMANDS = {
@@ -39,6 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     if argv is None:
         _restart_with_huge_pages()
+        environment.use_absolute_folders()
+        environment.print_any_name()
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(USAGE, end="", file=sys.stdout if arguments else sys.stderr)
@@ -56,6 +58,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(str(error), 2)
     except InputError as error:
         return _fail(str(error), 1)
+    except UnicodeEncodeError as error:  # a file's name in another encoding
+        start = error.object[max(0, error.start - 40) : error.end + 40]
+        return _fail(f"{start!r}: not text in {error.encoding}; rename the file", 1)
     except OSError as error:
         return _fail(f"{error.filename or 'input/output'}: {error.strerror or error}", 1)
     except KeyboardInterrupt:
@@ -96,6 +101,7 @@ def _exit_now(code: int) -> int:
     """
     sys.stdout.flush()
     sys.stderr.flush()
+    environment.remove_temporary_folder()
     os._exit(code)
 
 

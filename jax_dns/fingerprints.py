@@ -15,6 +15,7 @@ from jax_dns.errors import InputError
 from jax_dns.files import bytes_digest, file_digest, write_json
 
 FORMAT_VERSION = 1
+BEGUN = "begun"  # the stamp of work that may be unfinished
 
 
 def fingerprint(*parts: Any) -> str:
@@ -79,9 +80,9 @@ def write_stamp(
 
 def reset_if_stale(folder: Path, key: str) -> None:
     """Empties a folder that holds parts of work with another fingerprint."""
-    if not is_done(folder, "begun", key):
+    if not is_done(folder, BEGUN, key):
         shutil.rmtree(folder, ignore_errors=True)
-        write_stamp(folder, "begun", key)
+        write_stamp(folder, BEGUN, key)
 
 
 def is_done(folder: Path, stage: str, key: str) -> bool:

@@ -46,7 +46,20 @@ class Applied(NamedTuple):
         return found
 
 
-def embed(
+class Pending(NamedTuple):
+    """What the embed stage has to do for one machine type and seed."""
+
+    key: str  # fingerprint of the result
+    is_done: bool
+    new: list[int]  # rows of the clips to score and embed
+    keep: set[str]  # clips whose segments are taken over
+    old: Segments | None  # that hold them
+    split: dict[str, str]  # clip -> "train", "valid" or "test"
+    stamps: dict[str, dict]  # kind -> stamp of its training
+    entries: dict[str, Any]  # of the stage's stamp
+
+
+def pending(
     config: ConfigDict,
     machine: Machine,
     name: str,
@@ -55,23 +68,8 @@ def embed(
     *,
     trained: Path | None = None,
     with_history: bool = False,
-) -> None:
-    """Scores and embeds the clips that segments.npz doesn't hold yet, and drops those gone.
-
-    Args:
-      config: of the run.
-      machine: recordings of one machine type.
-      name: the machine type.
-      folder: of the machine type's results.
-      seed: of the training.
-      trained: folder of the machine type in the run that trained the components, whose training
-        segments are taken over; None: `folder`.
-      with_history: take over that run's test segments too.
-
-    Raises:
-      InputError: a component that isn't trained, or was trained with other settings; new clips
-        where the results of a training would be lost.
-    """
+) -> Pending:
+    """Finds what the embed stage has to do; the arguments and errors are those of `embed`."""
     stamps = {kind: _stamp_of(config, kind, name, trained or folder) for kind in KINDS}
     model = fingerprint(stamps, config.data.segment_seconds, config.data.segment_hop_seconds)
     digests = {clip.name: machine.store.digest[row] for row, clip in enumerate(machine.clips)}
@@ -102,19 +100,55 @@ def embed(
         keep |= known.keys() - digests.keys()
         digests = known | digests
     key = fingerprint(model, digests, labels)
-    if is_done(folder, STAMP, key) and (folder / "segments.npz").is_file():
+    current = is_done(folder, STAMP, key) and (folder / "segments.npz").is_file()
+    new = [row for row, clip in enumerate(machine.clips) if clip.name not in keep]
+    return Pending(key, current, new, keep, old, split, stamps, dict(model=model, clips=digests))
+
+
+def embed(
+    config: ConfigDict,
+    machine: Machine,
+    name: str,
+    folder: Path,
+    seed: int,
+    *,
+    trained: Path | None = None,
+    with_history: bool = False,
+) -> None:
+    """Scores and embeds the clips that segments.npz doesn't hold yet, and drops those gone.
+
+    Args:
+      config: of the run.
+      machine: recordings of one machine type.
+      name: the machine type.
+      folder: of the machine type's results.
+      seed: of the training.
+      trained: folder of the machine type in the run that trained the components, whose training
+        segments are taken over; None: `folder`.
+      with_history: take over that run's test segments too.
+
+    Raises:
+      InputError: a component that isn't trained, or was trained with other settings; new clips
+        where the results of a training would be lost.
+    """
+    todo = pending(config, machine, name, folder, seed, trained=trained, with_history=with_history)
+    if todo.is_done:
         return
-    new_rows = [row for row, clip in enumerate(machine.clips) if clip.name not in keep]
-    parts = [old.where(np.isin(old.clip, sorted(keep)))] if keep else []
-    if new_rows:
+    parts = []
+    if todo.keep:
+        parts.append(todo.old.where(np.isin(todo.old.clip, sorted(todo.keep))))
+    if todo.new:
         models = trained or folder
-        parts.append(_new_segments(config, machine, new_rows, models, stamps, title=name))
+        title = f"{name}, seed {seed}"
+        parts.append(
+            _new_segments(config, machine, todo.new, models, todo.stamps, name=name, title=title)
+        )
     segments = Segments(*(np.concatenate(columns) for columns in zip(*parts)))
     order = np.lexsort((segments.segment, segments.clip))
-    segments = _described(segments.where(order), machine, split)
+    segments = _described(segments.where(order), machine, todo.split)
     write_segments(folder / "segments.npz", segments)
     files = [folder / "segments.npz"]
-    write_stamp(folder, STAMP, key, files=files, model=model, clips=digests)
+    write_stamp(folder, STAMP, todo.key, files=files, **todo.entries)
 
 
 def _stamp_of(config: ConfigDict, kind: str, name: str, folder: Path) -> dict[str, Any]:
@@ -155,6 +189,7 @@ def _new_segments(
     folder: Path,
     stamps: dict[str, dict],
     *,
+    name: str,
     title: str,
 ) -> Segments:
     """Scores and embeds some clips' segments; domain, label and split are filled in later."""
@@ -185,7 +220,7 @@ def _new_segments(
         )
         clips = np.asarray([machine.clips[row].name for row in some])
         if isinstance(stored, StoredFeatures):
-            feature = stored.lookup(title, clips[which], number)
+            feature = stored.lookup(name, clips[which], number)
         blank, zero = np.full(len(which), ""), np.zeros(len(which), np.int32)
         parts.append(
             Segments(

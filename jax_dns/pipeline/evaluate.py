@@ -56,9 +56,8 @@ def select_and_evaluate(
       InputError: results that are missing or can't be read.
     """
     stages = set(stages)
-    key = _fingerprint(config, folders, stages)
-    if "evaluate" in stages and is_done(workdir, STAMP, key) and (workdir / SUMMARY).is_file():
-        tqdm.write((workdir / SUMMARY).read_text())
+    if is_evaluated(config, workdir, folders, stages):
+        tqdm.write((workdir / SUMMARY).read_text(encoding="utf-8"))
         return
     if not {"smooth", "select", "evaluate"} & stages:
         return
@@ -82,7 +81,15 @@ def select_and_evaluate(
         text = _evaluate(config, workdir, folders, results)
         tqdm.write(text)
         write_text(workdir / SUMMARY, text)
+        key = _fingerprint(config, folders, stages)
         write_stamp(workdir, STAMP, key, files=_files(workdir, folders))
+
+
+def is_evaluated(config: ConfigDict, workdir: Path, folders: Folders, stages: set[str]) -> bool:
+    """Returns whether the stage evaluate is asked for and its results are current."""
+    key = _fingerprint(config, folders, stages)
+    whole = is_done(workdir, STAMP, key) and (workdir / SUMMARY).is_file()
+    return "evaluate" in stages and whole
 
 
 def _fingerprint(config: ConfigDict, folders: Folders, stages: set[str]) -> str:
@@ -184,7 +191,7 @@ def _evaluate(config: ConfigDict, workdir: Path, folders: Folders, results: RunR
     _write_official(config, folders, results)
     write_json(workdir / "results.json", {"format_version": 2, "readings": values})
     write_text(workdir / "results.csv", _long_csv(results))
-    texts += [*details, figures.draw(config, workdir, folders, results)]
+    texts += [*details, figures.draw(config, folders, results)]
     return "\n" + "\n\n".join(text for text in texts if text) + "\n"
 
 

@@ -21,12 +21,11 @@ from jax_dns.segments_file import read_segments
 FEWEST = 5  # segments that UMAP needs
 
 
-def draw(config: ConfigDict, workdir: Path, folders: Folders, results: RunResults) -> str:
+def draw(config: ConfigDict, folders: Folders, results: RunResults) -> str:
     """Draws each machine type's K curve and UMAP panels.
 
     Args:
       config: of the run.
-      workdir: its folder.
       folders: of its machine types.
       results: every method in every setting.
 
@@ -56,7 +55,7 @@ def draw(config: ConfigDict, workdir: Path, folders: Folders, results: RunResult
                 chosen=selected_smoothing(config, results, machine),
             )
             _umap(config, results[seed][machine], machine, folder)
-    return f"Figures: k_curve.png and umap.png in each machine's folder under {workdir}"
+    return "Figures: k_curve.png and umap.png in each machine type's folder"
 
 
 def selected_smoothing(config: ConfigDict, results: RunResults, machine: str) -> list[MethodResult]:

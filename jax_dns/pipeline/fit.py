@@ -26,6 +26,14 @@ from jax_dns.types import Facts, InlierModel, Setting
 STAMP = "inlier"
 
 
+def fit_key(config: ConfigDict, seed: int, segments: str) -> str:
+    """Fingerprints the stage's result, of segments with this digest."""
+    c = config.inlier
+    method = describe(config, "discriminative").name
+    readings = [c.data, c.split, seed, method, config.smoothing.aggregate]
+    return fingerprint(component_key(config, "inlier"), readings, segments)
+
+
 def fit(config: ConfigDict, name: str, folder: Path, seed: int) -> None:
     """Fits the inlier models of one machine type, as far as that isn't done.
 
@@ -37,8 +45,7 @@ def fit(config: ConfigDict, name: str, folder: Path, seed: int) -> None:
     """
     c, current = config.inlier, segments_digest(folder)
     method = describe(config, "discriminative").name
-    readings = [c.data, c.split, seed, method, config.smoothing.aggregate]
-    key = fingerprint(component_key(config, "inlier"), readings, current)
+    key = fit_key(config, seed, current)
     if is_done(folder, STAMP, key):
         return
     segments, _ = read_segments(folder / "segments.npz")

@@ -22,16 +22,21 @@ from tqdm import tqdm
 
 from jax_dns.components import use_factories
 from jax_dns.errors import InputError
+from jax_dns.heartbeat import at_work
 from jax_dns.pipeline.embed import embed
 from jax_dns.pipeline.evaluate import select_and_evaluate
 from jax_dns.pipeline.fit import fit
 from jax_dns.pipeline.index import Machines, index, make_synthetic, split_commas, targets
 from jax_dns.pipeline.lock import workdir_lock
+from jax_dns.pipeline.plan import format_plan, make_plan
 from jax_dns.pipeline.smooth import smooth
-from jax_dns.pipeline.train import make_source, train
-from jax_dns.pipeline.validate_config import check
+from jax_dns.pipeline.train import make_source, tasks_to_do, train
+from jax_dns.pipeline.training_clock import TrainingClock
+from jax_dns.pipeline.training_tasks import describe
+from jax_dns.pipeline.validate_config import TRAINED, check
 from jax_dns.pipeline.workdir import (
     check_format,
+    earlier_config,
     machine_folders,
     machines_with_segments,
     make_workdir,
@@ -74,32 +79,49 @@ def run(
     path = make_workdir(workdir)
     check_format(path)
     with workdir_lock(path):
+        earlier = earlier_config(path)
         write_provenance(config, path, command)
         if config.synthetic.make and not config.data.root:
             make_synthetic(config, path)
-        _run(config, path, stages)
+        _run(config, earlier, path, stages)
 
 
-def _run(config: ConfigDict, workdir: Path, stages: tuple[str, ...]) -> None:
+def _run(
+    config: ConfigDict, earlier: ConfigDict | None, workdir: Path, stages: tuple[str, ...]
+) -> None:
     machines: Machines = {}
     if set(stages) & set(ON_SOUND):
-        machines = index(config, workdir, outliers="train_discriminative" in stages)
+        with at_work("recordings"):
+            machines = index(config, workdir, outliers="train_discriminative" in stages)
         names = targets(config, machines)
         for name in names:
             tqdm.write(f"{name}: {len(machines[name].clips)} clips")
     else:
         names = split_commas(config.data.machines) or machines_with_segments(config, workdir)
     folders = machine_folders(config, workdir, names)
+    tasks = {
+        kind: tasks_to_do(config, kind, machines, folders) if f"train_{kind}" in stages else []
+        for kind in TRAINED
+    }
+    plan = make_plan(config, earlier, machines, folders, workdir, stages, tasks)
+    tqdm.write(format_plan(plan))
+    if config.tensorboard and not any(tasks.values()):
+        tqdm.write("tensorboard: nothing to write, no training is to be done; see metrics.jsonl")
     source = functools.cache(lambda: make_source(config, machines))
-    for kind in ("generative", "discriminative"):
-        if f"train_{kind}" in stages:
-            train(config, kind, machines, folders, workdir, source)
+    clock = TrainingClock({k: (describe(config, k).name, len(tasks[k])) for k in TRAINED})
+    for kind in TRAINED:
+        train(config, kind, tasks[kind], workdir, source, clock)
+    done = {stage.stage for stage in plan if stage.is_done}
     for seed, by_machine in folders.items():
         for name, folder in by_machine.items():
-            if "embed" in stages:
+            title = f"{name}, seed {seed}"
+            if "embed" in stages and "embed" not in done:
                 embed(config, machines[name], name, folder, seed)
-            if "fit" in stages:
-                fit(config, name, folder, seed)
-            if "smooth" in stages:
-                smooth(config, name, folder)
-    select_and_evaluate(config, workdir, folders, stages)
+            if "fit" in stages and "fit" not in done:
+                with at_work(f"{title}, fit"):
+                    fit(config, name, folder, seed)
+            if "smooth" in stages and "smooth" not in done:
+                with at_work(f"{title}, smooth"):
+                    smooth(config, name, folder)
+    with at_work("evaluate"):
+        select_and_evaluate(config, workdir, folders, stages)

@@ -17,6 +17,7 @@ from jax_dns.data.audio_cache import AudioStore
 from jax_dns.data.crops import read_segments, segment_table
 from jax_dns.data.prefetch import read_ahead
 from jax_dns.errors import InputError
+from jax_dns.heartbeat import duration, heartbeat
 
 AHEAD = 4  # batches read before their turn
 THREADS = 2  # that read them
@@ -45,7 +46,7 @@ def score_and_embed(
       segment: samples.
       hop: samples between segments.
       batch_size: segments given to the functions at a time; the last batch is padded.
-      title: the machine type, for messages.
+      title: machine type and seed, for messages.
       names: of the two components, for messages.
 
     Returns:
@@ -82,10 +83,19 @@ def score_and_embed(
         _check_shape(names[1], feature, batch_size, rank=2)
         scores.append(score)
         features.append(feature)
-        done = len(scores) * batch_size  # a clip is done with its last segment
-        bar.update((which[done] if done < n else len(recordings)) - bar.n)
+        bar.update(clips_done() - bar.n)
 
-    with bar, contextlib.closing(batches):
+    def clips_done() -> int:
+        done = len(scores) * batch_size  # a clip is done with its last segment
+        return int(which[done]) if done < n else len(recordings)
+
+    def line() -> str:
+        seconds = time.perf_counter() - started
+        left = seconds * (len(recordings) - clips_done()) / max(1, clips_done())
+        remaining = f", about {duration(left)} left" if clips_done() else ""
+        return f"{title}: embedded {clips_done()} of {len(recordings)} clips{remaining}"
+
+    with bar, heartbeat(line), contextlib.closing(batches):
         for audio in batches:
             in_flight.append((generative(audio), discriminative(audio)))
             if len(in_flight) == IN_FLIGHT:

@@ -35,6 +35,22 @@ from jax_dns.types import Facts, Setting, SmoothingRule
 STAMP = "smoothed"
 
 
+def smooth_key(config: ConfigDict, segments: str) -> str:
+    """Fingerprints the stage's result, of segments with this digest."""
+    c, d = config.smoothing, config.data
+    readings = [c.data, c.unit, c.groups, c.history, c.outside_pool, c.transform, c.aggregate]
+    method = describe(config, "generative").name
+    return fingerprint(
+        component_key(config, "smoothing"),
+        readings,
+        [code_digest(smooth_adaptively), c.adaptive_gate] if c.adaptive else [],
+        list(d.dev_sections),
+        list(d.eval_sections),
+        method,
+        segments,
+    )
+
+
 def smooth(config: ConfigDict, name: str, folder: Path) -> None:
     """Smooths the scores of one machine type, as far as that isn't done.
 
@@ -43,18 +59,8 @@ def smooth(config: ConfigDict, name: str, folder: Path) -> None:
       name: the machine type.
       folder: of its results, with segments.npz.
     """
-    c, d, current = config.smoothing, config.data, segments_digest(folder)
-    readings = [c.data, c.unit, c.groups, c.history, c.outside_pool, c.transform, c.aggregate]
-    method = describe(config, "generative").name
-    key = fingerprint(
-        component_key(config, "smoothing"),
-        readings,
-        [code_digest(smooth_adaptively), c.adaptive_gate] if c.adaptive else [],
-        list(d.dev_sections),
-        list(d.eval_sections),
-        method,
-        current,
-    )
+    c, current = config.smoothing, segments_digest(folder)
+    key = smooth_key(config, current)
     if is_done(folder, STAMP, key):
         return
     segments, _ = read_segments(folder / "segments.npz")

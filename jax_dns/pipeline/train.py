@@ -1,7 +1,9 @@
 """The training stages: a_G and f_D, each on training clips only."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -13,12 +15,10 @@ from jax_dns.components import build
 from jax_dns.data import device_cache
 from jax_dns.errors import InputError
 from jax_dns.fingerprints import fingerprint, reset_if_stale, write_stamp
-from jax_dns.pipeline.index import (
-    Machines,
-    hop_samples,
-    segment_samples,
-    training_clips,
-)
+from jax_dns.heartbeat import at_work, duration
+from jax_dns.pipeline.index import Machines, hop_samples, segment_samples, training_clips
+from jax_dns.pipeline.method_results import Folders
+from jax_dns.pipeline.training_clock import TrainingClock
 from jax_dns.pipeline.training_tasks import (
     DONE,
     Task,
@@ -61,38 +61,53 @@ def make_source(config: ConfigDict, machines: Machines) -> BatchSource:
     return BatchSource(cache, mesh)
 
 
-def train(
-    config: ConfigDict,
-    kind: str,
-    machines: Machines,
-    folders: dict[int, dict[str, Path]],
-    workdir: Path,
-    source: GetSource,
-) -> None:
-    """Trains one kind of component for every machine type and seed, as far as it isn't done.
+def tasks_to_do(config: ConfigDict, kind: str, machines: Machines, folders: Folders) -> list[Task]:
+    """Lists the trainings of one kind that aren't done.
 
     Args:
       config: of the run.
       kind: "generative" or "discriminative".
       machines: recordings.
       folders: seed -> machine type -> its folder.
+
+    Raises:
+      InputError: a machine type without training clips.
+    """
+    if isinstance(describe(config, kind), StoredFeatures):
+        return []
+    return [
+        task
+        for seed, by_machine in folders.items()
+        for task in list_tasks(config, kind, machines, dict(by_machine), seed)
+        if not is_task_done(config, kind, task)
+    ]
+
+
+def train(
+    config: ConfigDict,
+    kind: str,
+    tasks: list[Task],
+    workdir: Path,
+    source: GetSource,
+    clock: TrainingClock,
+) -> None:
+    """Trains one kind of component.
+
+    Args:
+      config: of the run.
+      kind: "generative" or "discriminative".
+      tasks: the trainings to do.
       workdir: of the run.
       source: makes the batches' source.
+      clock: told of each training that is done.
 
     Raises:
       InputError: no training clips, no outliers where the model needs them, or a component that
         can't be used.
     """
-    if isinstance(describe(config, kind), StoredFeatures):
-        return
-    tasks = [
-        task
-        for seed, by_machine in folders.items()
-        for task in list_tasks(config, kind, machines, by_machine, seed)
-        if not is_task_done(config, kind, task)
-    ]
     if not tasks:
         return
+    clock.restart()
     for facts in {task.facts for task in tasks}:
         check_network(config, kind, facts)
     section = config[kind]
@@ -105,6 +120,7 @@ def train(
         reset_if_stale(task.folder, task.key)
     if _are_vmapped(config, kind, models, tasks):
         _train_vmapped(config, kind, model, tasks, workdir, source())
+        clock.finish(kind, len(tasks))
         return
     for task in tasks:
         model, files = models[task.facts], []
@@ -118,20 +134,32 @@ def train(
                 schedule=schedule(config, kind),
                 title=task.title,
                 source=source() if kind == "discriminative" else source()._replace(mesh=None),
+                entries=_entries(config, kind, task),
             )
         else:
-            files = [
-                fit_model(
-                    model,
-                    task.data.target,
-                    task.folder,
-                    seed=task.seed,
-                    segment=segment_samples(config),
-                    hop=hop_samples(config),
-                    batch_size=section.batch_size,
-                )
-            ]
+            started = time.monotonic()
+            with at_work(f"{task.title}: fitting"):
+                files = [
+                    fit_model(
+                        model,
+                        task.data.target,
+                        task.folder,
+                        seed=task.seed,
+                        segment=segment_samples(config),
+                        hop=hop_samples(config),
+                        batch_size=section.batch_size,
+                    )
+                ]
+            tqdm.write(f"{task.title}: fitted in {duration(time.monotonic() - started)}")
         _write_stamp(config, kind, task, files)
+        clock.finish(kind)
+
+
+def _entries(config: ConfigDict, kind: str, task: Task) -> dict[str, Any]:
+    """Returns what each line of a training's log says of it; a schedule's rate is added later."""
+    rate = config[kind].get("learning_rate")
+    entries = {"seed": task.seed, "machine": task.machine}
+    return entries if rate is None else entries | {"learning_rate": rate}
 
 
 def _write_stamp(config: ConfigDict, kind: str, task: Task, files: list[Path]) -> None:
@@ -177,11 +205,11 @@ def _train_vmapped(
     reset_if_stale(folder, fingerprint([task.key for task in tasks]))
     train_vmapped(
         model,
-        [Run(task.data, task.seed, task.folder) for task in tasks],
+        [Run(task.data, task.seed, task.folder, _entries(config, kind, task)) for task in tasks],
         folder,
         segment=segment_samples(config),
         schedule=schedule(config, kind),
-        title=f"{len(tasks)} {model.name}s",
+        title=f"{len(tasks)} {model.name}s at once",
         source=source,
         devices=jax.devices() if jax.device_count() > 1 else (),
     )

@@ -7,19 +7,20 @@ from ml_collections import ConfigDict
 
 from jax_dns.components import build, component_key
 from jax_dns.errors import InputError
-from jax_dns.fingerprints import fingerprint, is_done, without_fields
+from jax_dns.fingerprints import BEGUN, fingerprint, is_done, without_fields
 from jax_dns.pipeline.index import (
     Machines,
     outlier_clips,
     segment_samples,
     training_clips,
 )
+from jax_dns.training import checkpoints
 from jax_dns.training.batches import (
     Schedule,
     TrainingData,
     join_clips,
 )
-from jax_dns.training.loop import is_trained
+from jax_dns.training.loop import LAST, is_trained
 from jax_dns.types import Facts, GradientModel
 
 ALL = "all_machines"  # the folder of a model that is trained on all machine types at once
@@ -32,6 +33,7 @@ class Task(NamedTuple):
     """One training that a run needs."""
 
     title: str
+    machine: str  # or ALL
     data: TrainingData
     seed: int
     folder: Path
@@ -112,7 +114,8 @@ def list_tasks(
     settings = network_settings(config, kind)
     return [
         Task(
-            f"{machine} {name}" if len(config.seeds) == 1 else f"{machine} {name} seed {seed}",
+            f"{machine} {name}, seed {seed}",
+            machine,
             part,
             seed,
             folders[machine] / kind,
@@ -134,3 +137,12 @@ def is_task_done(config: ConfigDict, kind: str, task: Task) -> bool:
     if not isinstance(describe(config, kind), GradientModel):
         return True  # its file is listed in the stamp
     return is_trained(task.folder, checkpoint=config[kind].checkpoint)
+
+
+def resumable_step(config: ConfigDict, kind: str, task: Task) -> int:
+    """Returns the step that a training would resume from; 0 for the first."""
+    if not isinstance(describe(config, kind), GradientModel):
+        return 0
+    if not is_done(task.folder, BEGUN, task.key):
+        return 0
+    return checkpoints.latest_step(task.folder / "checkpoints" / LAST, by_size=True) or 0

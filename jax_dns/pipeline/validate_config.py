@@ -65,8 +65,8 @@ def check(config: ConfigDict) -> None:
             raise InputError(f"{name}: {field(name)!r}, expected {expected}")
 
     _check_names(config)
-    for name, value in _fields(get_config()).items():
-        if isinstance(value, float) and name in _fields(config):
+    for name, value in fields_by_name(get_config()).items():
+        if isinstance(value, float) and name in fields_by_name(config):
             number = field(name)
             expect(name, isinstance(number, int | float) and math.isfinite(number), "a number")
     for name, allowed in CHOICES.items():
@@ -157,7 +157,7 @@ def check_network(config: ConfigDict, kind: str, facts: Facts) -> None:
 
 def _check_names(config: ConfigDict) -> None:
     """Checks that the config has every common field, and no unknown one."""
-    known, fields = _fields(get_config()), _fields(config)
+    known, fields = fields_by_name(get_config()), fields_by_name(config)
     for name in fields:
         section, _, field = name.partition(".")
         if name in known or (section in COMPONENTS and field):
@@ -176,8 +176,8 @@ def _whole_numbers(values: Any, least: int) -> bool:
     return len(values) > 0 and all(type(v) is int and v >= least for v in values)
 
 
-def _fields(config: ConfigDict) -> dict[str, Any]:
-    """Lists every field by its dotted name."""
+def fields_by_name(config: ConfigDict) -> dict[str, Any]:
+    """Lists every field's value by its dotted name."""
     fields = {}
     for name, value in config.items():
         parts = {f"{name}.{n}": v for n, v in value.items()} if hasattr(value, "items") else {}

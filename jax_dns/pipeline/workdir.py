@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 
 from jax_dns import config as defaults
 from jax_dns.errors import InputError
-from jax_dns.files import write_json, write_text
+from jax_dns.files import local_path, write_json, write_text
 from jax_dns.pipeline.index import split_commas
 from jax_dns.pipeline.method_results import Folders, RunResults, load_results
 
@@ -37,11 +37,9 @@ def make_workdir(workdir: str | Path) -> Path:
       Its absolute path.
 
     Raises:
-      InputError: it can't be made, or its path has a scheme such as gs://.
+      InputError: it can't be made, or its path has a scheme such as gs://, or an unknown home.
     """
-    if "://" in str(workdir):
-        raise InputError(f"workdir: {workdir}, expected a local folder")
-    path = Path(workdir).expanduser().absolute()
+    path = local_path(workdir, "workdir").absolute()
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -144,6 +142,14 @@ def read_config(workdir: Path) -> ConfigDict:
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: not a config of jax-dns ({error})") from error
     return config
+
+
+def earlier_config(workdir: Path) -> ConfigDict | None:
+    """Reads the config of the workdir's last run; None where it has none that can be read."""
+    try:
+        return read_config(workdir)
+    except InputError:
+        return None
 
 
 def machine_folders(config: ConfigDict, workdir: Path, machines: list[str]) -> Folders:

@@ -5,12 +5,14 @@ An epoch depends only on the state and the numbers of its steps, so a resumed tr
 bit where an undisturbed one would (CPU).
 """
 
+import datetime
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -42,6 +44,8 @@ def train_loop(
     tensorboard: bool = False,
     profile: bool = False,
     summarise: Callable[[np.ndarray], dict[str, Any]] = lambda x: {"loss": float(x.mean())},
+    entries: Callable[[int], dict[str, Any]] = lambda step: {},
+    logs: Mapping[Path, Callable[[dict], dict]] = MappingProxyType({}),
     title: str = "train",
 ) -> TrainState:
     """Trains, resuming from `folder` where it holds a whole checkpoint.
@@ -62,7 +66,9 @@ def train_loop(
       tensorboard: also write event files (extra `tb`).
       profile: leave a trace of the second epoch, which compiles nothing, in folder/profile.
       summarise: an epoch's losses -> its entries in the log, "loss" among them.
-      title: machine type and method, for messages.
+      entries: number of an epoch's last step -> further entries of its line in the log.
+      logs: further logs to write at each epoch: file -> its line, made from that of this log.
+      title: machine type, method and seed, for messages.
 
     Returns:
       The trained state.
@@ -80,7 +86,9 @@ def train_loop(
     if done:
         state = checkpoints.restore(last, done, state)
     records = [record for record in records if record["step"] <= done]
-    write_text(log, "".join(map(_log_line, records)))
+    logs = {log: lambda record: record, **logs}
+    for path, line_of in logs.items():
+        write_text(path, "".join(_log_line(line_of(record)) for record in records))
     lowest = min((r["valid_loss"] for r in records if "valid_loss" in r), default=math.inf)
     board = _tensorboard(folder / "tensorboard") if tensorboard else None
     progress = Progress(title, epochs=epochs, steps_per_epoch=steps_per_epoch, done=done)
@@ -109,14 +117,17 @@ def train_loop(
                 "step": (epoch + 1) * steps_per_epoch,
                 "epoch": epoch + 1,
                 **summarise(values),
+                **entries(steps[-1]),
                 "clips_per_second": round(taken * clips_per_step / seconds, 2),
+                "time": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
             }
             final = epoch + 1 == epochs
             if validate is not None and ((epoch + 1) % validate_every == 0 or final):
                 record["valid_loss"] = validate(state)
             records.append(record)
-            with log.open("a", encoding="utf-8") as file:
-                file.write(_log_line(record))
+            for path, line_of in logs.items():
+                with path.open("a", encoding="utf-8") as file:
+                    file.write(_log_line(line_of(record)))
             progress.end_epoch(record)
             if board is not None:
                 for name in ("loss", "valid_loss"):

@@ -1,5 +1,6 @@
 """The progress of a training: a bar on a terminal, lines elsewhere."""
 
+import contextlib
 import sys
 import time
 from types import TracebackType
@@ -7,21 +8,20 @@ from typing import Any
 
 from tqdm import tqdm
 
-LINE_EVERY = 30.0  # s between lines where there is no terminal
+from jax_dns.heartbeat import duration, heartbeat
 
 
 class Progress:
     """Shows how far a training is.
 
-    On a terminal it is a tqdm bar. Elsewhere it prints when the first step is compiled, a line
-    every LINE_EVERY seconds, and one at the end.
+    Everywhere: a line where it resumes, one with the time of compiling, and one at the end. On a
+    terminal a tqdm bar shows the steps; elsewhere a line is printed every 30 s.
     """
 
     def __init__(self, title: str, *, epochs: int, steps_per_epoch: int, done: int = 0):
-        self._title, self._epochs = title, epochs
+        self._title, self._epochs, self._steps_per_epoch = title, epochs, steps_per_epoch
         self._total, self._done, self._first = epochs * steps_per_epoch, done, done
-        self._started = self._last_line = time.monotonic()
-        self._terminal = sys.stderr.isatty()
+        self._started = self._compiled = time.monotonic()
         self._record: dict[str, Any] = {}
         self._bar = tqdm(
             total=self._total,
@@ -29,15 +29,21 @@ class Progress:
             desc=f"{title}, compiling",
             unit="step",
             mininterval=0.5,
-            disable=not self._terminal,
+            disable=not sys.stderr.isatty(),
             leave=False,
         )
+        self._lines = contextlib.ExitStack()
 
     def __enter__(self) -> "Progress":
         if self._done:
-            tqdm.write(f"{self._title}: resumes at step {self._done} of {self._total}")
-        if not self._terminal and self._done < self._total:
-            tqdm.write(f"{self._title}: compiling")
+            epoch = self._done // self._steps_per_epoch
+            tqdm.write(
+                f"{self._title}: resumes at epoch {epoch} of {self._epochs}, step {self._done} of "
+                f"{self._total}"
+            )
+        if self._done < self._total:
+            tqdm.write(f"{self._title}: compiling ...")
+            self._lines.enter_context(heartbeat(self._line))
         return self
 
     def __exit__(
@@ -46,18 +52,20 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._lines.close()
         self._bar.close()
         if kind is None and self._done > self._first:
-            seconds = time.monotonic() - self._started
-            tqdm.write(f"{self._title}: trained in {seconds:.1f} s, {self._losses()}")
+            seconds = duration(time.monotonic() - self._started)
+            tqdm.write(f"{self._title}: trained in {seconds}, {self._losses()}")
 
     def advance(self, n: int) -> None:
         """Counts n more steps."""
         if self._done == self._first:
+            self._compiled = time.monotonic()
+            seconds = duration(self._compiled - self._started)
+            steps = "first step" if n == 1 else f"first {n} steps, one program,"
             self._bar.set_description(self._title)
-            if not self._terminal:
-                seconds = time.monotonic() - self._started
-                tqdm.write(f"{self._title}: first step or epoch after {seconds:.1f} s")
+            tqdm.write(f"{self._title}: compiled, {steps} done, in {seconds}")
         self._done += n
         self._bar.update(n)
 
@@ -67,14 +75,21 @@ class Progress:
         self._bar.set_postfix(
             {"loss": f"{record['loss']:.4g}", "clips/s": record["clips_per_second"]}
         )
+
+    def _line(self) -> str:
+        """Returns the line of a training at work."""
         now = time.monotonic()
-        if not self._terminal and now - self._last_line > LINE_EVERY:
-            self._last_line = now
-            left = (now - self._started) * (self._total - self._done) / (self._done - self._first)
-            tqdm.write(
-                f"{self._title}: epoch {record['epoch']} of {self._epochs}, {self._losses()}, "
-                f"{record['clips_per_second']:.0f} clips/s, about {left:.0f} s left"
-            )
+        if self._done == self._first:
+            return f"{self._title}: compiling for {duration(now - self._started)}"
+        epoch = min(self._done // self._steps_per_epoch + 1, self._epochs)
+        parts = [f"epoch {epoch} of {self._epochs}, step {self._done} of {self._total}"]
+        if self._record:
+            parts += [self._losses(), f"{self._record['clips_per_second']:.0f} clips/s"]
+        taken = self._done - self._first - 1
+        if taken > 0:
+            left = (now - self._compiled) * (self._total - self._done) / taken
+            parts.append(f"about {duration(left)} left")
+        return f"{self._title}: {', '.join(parts)}"
 
     def _losses(self) -> str:
         valid = self._record.get("valid_loss")

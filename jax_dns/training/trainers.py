@@ -1,7 +1,9 @@
 """The training of a gradient model: from recordings to a trained state."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
@@ -41,6 +43,7 @@ def train_model(
     schedule: Schedule,
     title: str,
     source: BatchSource = FROM_HOST,
+    entries: Mapping[str, Any] = MappingProxyType({}),
 ) -> TrainState:
     """Trains a gradient model, or resumes its training.
 
@@ -51,8 +54,9 @@ def train_model(
       seed: of the weights, the batches and the steps' randomness.
       segment: samples.
       schedule: see `Schedule`.
-      title: machine type and method, for messages.
+      title: machine type, method and seed, for messages.
       source: see `BatchSource`.
+      entries: of each line of the log: seed and machine type, for instance.
 
     Returns:
       The trained state.
@@ -70,12 +74,14 @@ def train_model(
         epoch = from_cache(step, recordings, plan, **options)
     else:
         epoch = on_device(step, source.cache, recordings, plan, **options)
+    steps_per_epoch = epoch_steps(model, data, schedule)
+    n_steps = steps_per_epoch * schedule.epochs
     return train_loop(
         lambda: initial_state(model, seed, sharding=replicated),
         epoch,
         folder=folder,
         epochs=schedule.epochs,
-        steps_per_epoch=epoch_steps(model, data, schedule),
+        steps_per_epoch=steps_per_epoch,
         clips_per_step=schedule.batch_size,
         validate=validation(model, data, segment=segment, schedule=schedule),
         validate_every=schedule.validate_every,
@@ -83,5 +89,12 @@ def train_model(
         checkpoint=schedule.checkpoint,
         tensorboard=schedule.tensorboard,
         profile=schedule.profile,
+        entries=lambda step: dict(entries) | learning_rate(model, step, n_steps),
         title=title,
     )
+
+
+def learning_rate(model: GradientModel, step: int, n_steps: int) -> dict[str, float]:
+    """Returns a scheduled learning rate for the log; {} for a model without a schedule."""
+    values = model.schedule(step, n_steps) if model.schedule else {}
+    return {name: float(values[name]) for name in ("learning_rate",) if name in values}

@@ -6,9 +6,9 @@ rounding.
 """
 
 import functools
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -17,7 +17,6 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Bool, Float, Int
 
-from jax_dns.files import write_text
 from jax_dns.training import checkpoints
 from jax_dns.training.batches import (
     Schedule,
@@ -30,7 +29,7 @@ from jax_dns.training.batches import (
 from jax_dns.training.epochs import BatchSpec, from_cache, on_device
 from jax_dns.training.loop import LAST, train_loop
 from jax_dns.training.steps import Step, TrainState, create_state, train_step
-from jax_dns.training.trainers import FROM_HOST, BatchSource
+from jax_dns.training.trainers import FROM_HOST, BatchSource, learning_rate
 from jax_dns.types import GradientModel
 
 RUNS = "runs"  # the mesh axis that the runs are spread over
@@ -42,6 +41,7 @@ class Run(NamedTuple):
     data: TrainingData
     seed: int
     folder: Path  # for its checkpoint and log, as `train_model` leaves them
+    entries: Mapping[str, Any] = MappingProxyType({})  # of each line of its log
 
 
 def train_vmapped(
@@ -121,12 +121,14 @@ def train_vmapped(
         profile=schedule.profile,
         title=title,
         summarise=lambda losses: _summary(losses, counts[: len(runs)]),
+        logs={
+            run.folder / "metrics.jsonl": functools.partial(
+                _run_record, model, run, i, int(counts[i]), schedule.epochs
+            )
+            for i, run in enumerate(runs)
+        },
     )
-    lines = (folder / "metrics.jsonl").read_text().splitlines()
-    records = [json.loads(line) for line in lines]
     for i, run in enumerate(runs):
-        own = [_run_record(record, i, int(counts[i])) for record in records]
-        write_text(run.folder / "metrics.jsonl", "".join(json.dumps(r) + "\n" for r in own))
         number = int(counts[i]) * schedule.epochs
         checkpoints.save(run.folder / "checkpoints" / LAST, number, _select_run(state, i))
 
@@ -137,13 +139,15 @@ def _summary(losses: Float[np.ndarray, "s runs"], counts: Int[np.ndarray, " runs
     return {"loss": float(means.mean()), "losses": means.tolist()}
 
 
-def _run_record(record: dict, i: int, count: int) -> dict:
+def _run_record(
+    model: GradientModel, run: Run, i: int, count: int, epochs: int, record: dict
+) -> dict:
     """Returns run i's line of the log, as its training alone would have left it."""
     epoch = record["epoch"]
-    own = {"step": epoch * count, "epoch": epoch, "loss": record["losses"][i]}
+    own = {"step": epoch * count, "epoch": epoch, "loss": record["losses"][i], **run.entries}
     if "valid_loss" in record:
         own["valid_loss"] = record["valid_loss"][i]
-    return own
+    return own | learning_rate(model, epoch * count - 1, epochs * count) | {"time": record["time"]}
 
 
 @functools.cache

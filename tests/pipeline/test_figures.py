@@ -52,7 +52,7 @@ def settings():
 
 def test_umap_shows_the_evaluation_section_before_and_after(tmp_path, rng, drawn):
     test, found = run_of(tmp_path, rng, 40)
-    figures.draw(settings(), tmp_path, {0: {"fan": tmp_path}}, found)
+    figures.draw(settings(), {0: {"fan": tmp_path}}, found)
     here = test.section == 1
     features, scores, label, domain = drawn["umap"]
     assert drawn["title"] == "fan section 01"
@@ -69,7 +69,7 @@ def test_umap_shows_the_evaluation_section_before_and_after(tmp_path, rng, drawn
 
 def test_too_few_segments_for_umap_are_said(tmp_path, rng, drawn, capsys):
     _, found = run_of(tmp_path, rng, 8)
-    figures.draw(settings(), tmp_path, {0: {"fan": tmp_path}}, found)
+    figures.draw(settings(), {0: {"fan": tmp_path}}, found)
     assert "umap" not in drawn and "fan: no UMAP panels of 4 segments" in capsys.readouterr().out
 
 

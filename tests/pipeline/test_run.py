@@ -1,6 +1,8 @@
 """The whole path on small sound: what it leaves, what it does again, and what it doesn't."""
 
 import csv
+import datetime
+import itertools
 import json
 import os
 import shutil
@@ -14,6 +16,7 @@ from jax_dns.errors import InputError
 from jax_dns.evaluation.metrics import section_metrics, summary
 from jax_dns.pipeline import embed as embedding
 from jax_dns.pipeline import run
+from jax_dns.pipeline.plan import NOTHING
 from jax_dns.segments_file import clip_mean, clips_of, read_segments
 from jax_dns.smoothing.adaptive import METHOD
 from jax_dns.training import loop, trainers
@@ -33,6 +36,13 @@ def contents(folder, *, but=()):
 def rows_of(path):
     with path.open() as file:
         return list(csv.DictReader(file))
+
+
+def plan_of(capsys):
+    """The plan that the last run printed: stage -> text."""
+    text = capsys.readouterr().out.split("plan:\n")[-1]
+    lines = itertools.takewhile(lambda line: line.startswith("  "), text.splitlines())
+    return dict(line.strip().split(maxsplit=1) for line in lines)
 
 
 def no_training(monkeypatch):
@@ -109,7 +119,11 @@ def test_what_a_run_leaves(finished):
         scores = rows_of(finished / machine / "scores.csv")
         assert len(scores) == 16 and {"AE", "SerialOE", "Proposed"} <= set(scores[0])
         log = (finished / machine / "discriminative/metrics.jsonl").read_text().splitlines()
-        assert [json.loads(line)["epoch"] for line in log] == [1, 2]
+        log = [json.loads(line) for line in log]
+        assert [line["epoch"] for line in log] == [1, 2]
+        assert {(line["machine"], line["seed"]) for line in log} == {(machine, 0)}
+        assert all(0 < line["learning_rate"] <= 1e-3 for line in log)
+        assert all(datetime.datetime.fromisoformat(line["time"]).tzinfo for line in log)
     official = finished / "official/Proposed"
     assert len(list(official.glob("anomaly_score_*_test.csv"))) == 8
     assert (official / "result.csv").is_file()
@@ -130,15 +144,32 @@ def test_figures_or_what_was_left_out(finished, workdir, small_config, monkeypat
     assert "Left out, for lack of matplotlib and umap" in out and "All-hmean" in out
 
 
-def test_a_second_run_does_nothing_and_says_the_same(workdir, small_config, monkeypatch, embedded):
+def test_a_second_run_does_nothing_and_says_so(
+    workdir, small_config, monkeypatch, embedded, capsys
+):
     before = contents(workdir)
     no_training(monkeypatch)
     run(small_config, workdir)
     after = contents(workdir)
     assert after == before and embedded == []
+    out = capsys.readouterr().out
+    assert f"\n{NOTHING}\n" in out and "plan:" not in out and "tensorboard" not in out
+    small_config.tensorboard = True
+    run(small_config, workdir)
+    out = capsys.readouterr().out
+    assert NOTHING in out and "tensorboard: nothing to write" in out
 
 
-def test_a_changed_field_redoes_what_depends_on_it(workdir, small_config, monkeypatch, embedded):
+def test_a_copied_workdir_prints_no_path_of_the_first(workdir, finished, small_config, capsys):
+    run(small_config, workdir)
+    out = capsys.readouterr().out
+    assert "All-hmean" in out and str(finished) not in out
+    assert str(finished) not in (workdir / "results.txt").read_text(encoding="utf-8")
+
+
+def test_a_changed_field_redoes_what_depends_on_it(
+    workdir, small_config, monkeypatch, embedded, capsys
+):
     no_training(monkeypatch)
     segments = (workdir / "fan/segments.npz").stat().st_mtime_ns
     before = (workdir / "fan/smoothed.npz").stat().st_mtime_ns
@@ -146,6 +177,9 @@ def test_a_changed_field_redoes_what_depends_on_it(workdir, small_config, monkey
     small_config.generative.validate_every = 7  # changes nothing that training ends with
     run(small_config, workdir)
     assert embedded == []
+    plan = plan_of(capsys)
+    assert plan["train_generative"] == plan["embed"] == plan["fit"] == "done"
+    assert plan["smooth"] == "smoothing.ks is (1, 3), was (1, 2, 4, 512)"
     assert (workdir / "fan/segments.npz").stat().st_mtime_ns == segments
     assert (workdir / "fan/smoothed.npz").stat().st_mtime_ns > before
     assert {
@@ -163,7 +197,11 @@ def test_a_changed_field_redoes_what_depends_on_it(workdir, small_config, monkey
     )
     small_config.generative.learning_rate = 2e-3
     run(small_config, workdir)
-    assert trained == ["fan AE", "valve AE"]
+    assert trained == ["fan AE, seed 0", "valve AE, seed 0"]
+    plan = plan_of(capsys)
+    reason = "generative.learning_rate is 0.002, was 0.001"
+    assert plan["train_generative"] == f"2 AE to train: {reason}"
+    assert plan["train_discriminative"] == "done" and plan["embed"] == "after the trainings"
     assert (workdir / "fan/segments.npz").stat().st_mtime_ns > segments
 
 
@@ -203,7 +241,7 @@ def test_interrupted_and_rerun_is_bit_identical(
 
             def count(n):
                 steps.append((options["title"], next(left)))
-                if steps[-1] == ("fan SerialOE", 6) and steps.count(steps[-1]) == 1:
+                if steps[-1] == ("fan SerialOE, seed 0", 6) and steps.count(steps[-1]) == 1:
                     raise KeyboardInterrupt
                 return advance(n)
 
@@ -215,7 +253,7 @@ def test_interrupted_and_rerun_is_bit_identical(
     with pytest.raises(KeyboardInterrupt):
         run(small_config, tmp_path / "w")
     run(small_config, tmp_path / "w")
-    assert steps.count(("fan SerialOE", 4)) == 1  # the first epoch is not gone through again
+    assert steps.count(("fan SerialOE, seed 0", 4)) == 1  # not a second time
     for name in ("results.json", "results.csv", "fan/segments.npz", "fan/scores.csv"):
         assert (tmp_path / "w" / name).read_bytes() == (finished / name).read_bytes(), name
 
