@@ -205,15 +205,8 @@ def smooth_groups_adaptively(
 ) -> tuple[Float[np.ndarray, " m"], dict[int, AdaptiveChoice]]:
     """Chooses and smooths for each group, a section for instance, with its own known normals.
 
-    Args:
-      scores: see `smooth_adaptively`.
-      features: see `smooth_adaptively`.
-      groups: [m] of the unlabelled items.
-      known_scores: see `smooth_adaptively`.
-      known_features: see `smooth_adaptively`.
-      known_groups: [r] of the known normals.
-      gate: see `smooth_adaptively`.
-      metric: see `smooth`.
+    Args are those of `smooth_adaptively`, and the groups of the unlabelled items, [m], and of the
+    known normals, [r].
 
     Returns:
       [m] scores, standardised within a group, and each group's choice.
@@ -234,6 +227,29 @@ def smooth_groups_adaptively(
         )
         out[rows] = choices[group].scores
     return out, choices
+
+
+def exchange_within(
+    before: Float[np.ndarray, " n"], after: Float[np.ndarray, " n"], parts: Int[np.ndarray, " n"]
+) -> Float[np.ndarray, " n"]:
+    """Gives each part's items, in the order of `after`, the values that they have in `before`.
+
+    So a choice made in one part moves its items among themselves alone.
+
+    Args:
+      before: [n] a_G.
+      after: [n] smoothed scores, on a scale of their own in each part.
+      parts: [n] a section and domain, for instance.
+
+    Returns:
+      [n]; ties in `after` share a value.
+    """
+    out = np.empty(len(before))
+    for part in np.unique(parts):
+        rows = parts == part
+        place = rankdata(after[rows]) - 1
+        out[rows] = np.interp(place, np.arange(rows.sum()), np.sort(before[rows]))
+    return out
 
 
 def guard_value(

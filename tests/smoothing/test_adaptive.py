@@ -8,7 +8,13 @@ from scipy.stats import norm
 
 from jax_dns.errors import InputError
 from jax_dns.smoothing import adaptive
-from jax_dns.smoothing.adaptive import gaussianise, guard_value, smooth_adaptively, smooth_dose
+from jax_dns.smoothing.adaptive import (
+    exchange_within,
+    gaussianise,
+    guard_value,
+    smooth_adaptively,
+    smooth_dose,
+)
 from jax_dns.smoothing.separation import permutation_p_value, separations
 
 
@@ -220,3 +226,10 @@ def test_settings_out_of_range_are_refused(rng):
         smooth_dose(a, x, weight=2.0)
     with pytest.raises(InputError, match="k: 1, expected 2"):
         smooth_dose(a, x, 1)
+
+
+def test_a_part_exchanges_its_values_in_the_new_order():
+    before = np.asarray([1.0, 5.0, 3.0, 10.0, 30.0, 20.0])
+    after = np.asarray([0.2, 0.1, 0.3, -1.0, -1.0, -2.0])
+    got = exchange_within(before, after, np.asarray([0, 0, 0, 1, 1, 1]))
+    np.testing.assert_allclose(got, [3, 1, 5, 25, 25, 10])
