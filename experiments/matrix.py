@@ -3,16 +3,17 @@
     python experiments/matrix.py --out matrix --segments WORKDIR/*/segments.npz
     python experiments/matrix.py --out matrix --scores ae=DIR other=DIR --features ranks=FILE.npz
 
-Nothing is trained. A segments.npz (its folder names the machine type) gives the scorers `score`,
-`score_<name>` and the feature spaces `feature`, `feature_<name>`; segments are smoothed, and clips
-averaged. Folders of official score files are joined with files of features by clip name.
+Nothing is trained. A segments.npz gives the scorers `score`, `score_<name>` and the feature spaces
+`feature`, `feature_<name>`; its folder names the machine type, a folder seed_<s> above that the
+seed. Segments are smoothed, and clips averaged. Folders of official score files are joined with
+files of features by clip name.
 
 Neighbours are of the same section. Each rule's setting and pool (source domain, or all) are chosen
 on the development sections; the oracle chooses them on the evaluation sections. Figures are means
-over machine types of the harmonic mean of AUC and pAUC over the evaluation sections, in percent,
-in both readings: sections pooled over their domains, or each domain by itself. Intervals are of
-1,000 bootstrap resamples of the clips rated, the same for all rows; settings and smoothed scores
-stay as they are. They are for the reading "pooled".
+over machine types and seeds of the harmonic mean of AUC and pAUC over the evaluation sections, in
+percent, in both readings: sections pooled over their domains, or each domain by itself. Intervals
+are of 1,000 bootstrap resamples of the clips rated, the same for all rows; settings and smoothed
+scores stay as they are. They are for the reading "pooled".
 
 Writes matrix.csv, matrix.md and matrix.png, a heat map, and one file a cell in cells/, so that a
 second call computes only cells that are missing or whose scores, features, fields or code changed.
@@ -82,13 +83,16 @@ def from_segments(path: Path) -> list[Data]:
     """Reads every scorer and feature space of a segments.npz."""
     segments, extra = read_segments(path)
     test = segments.split == "test"
+    machine, above = path.parent.name, path.parent.parent.name
+    if above.startswith("seed_"):
+        machine = f"{machine} {above}"
     arrays = {"score": segments.score, "feature": segments.feature} | extra
     scores, features = (
         {key: x for key, x in arrays.items() if key == kind or key.startswith(f"{kind}_")}
         for kind in ("score", "feature")
     )
     return [
-        Data(s, f, path.parent.name, segments._replace(score=x, feature=y).where(test))
+        Data(s, f, machine, segments._replace(score=x, feature=y).where(test))
         for s, x in scores.items()
         for f, y in features.items()
     ]
@@ -259,7 +263,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--scores", type=named("FOLDER"), nargs="+", default=[])
     parser.add_argument("--features", type=named("FILE"), nargs="+", default=[])
     parser.add_argument("--out", type=Path, required=True, help="folder for the results")
-    parser.add_argument("--rules", nargs="+", choices=RULES, default=list(RULES))
+    parser.add_argument("--rules", nargs="*", choices=RULES, default=list(RULES))
     parser.add_argument("--dev-sections", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--eval-sections", type=int, nargs="+", default=[3, 4, 5])
     parser.add_argument("--draws", type=int, default=1000, help="bootstrap resamples")

@@ -1,6 +1,7 @@
 """What smoothing does where anomalies are rare: AUC and pAUC against their share.
 
     python experiments/prevalence.py --data DIR [--workdir RUN ...] [--out prevalence]
+    python experiments/prevalence.py --add A.csv --add B.csv --out both
 
 DIR holds public scores (dcase2021_dev_scores with features.npz), mimii_fan_features.npz and
 toycar_logmel.npz, or some of them; RUN is the workdir of a finished `jax-dns run`. A cell is one
@@ -17,10 +18,12 @@ drawn --draws times, and each rule smooths the same draw:
 A draw is harmed if its AUC is more than a point below a_G's. A share that half of a source's cells
 have too few clips for is left out, and so is a K that some draw has too few clips for.
 
-Writes <out>.csv (source, share and rule) and <out>.png, and prints the table.
+Writes <out>.csv (source, share and rule) and <out>.png, and prints the table. --add shows the CSV
+of an earlier call too, so that sources can be computed one by one.
 """
 
 import argparse
+import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -68,9 +71,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Reads the command line."""
     parser = make_parser(__doc__)
     add = parser.add_argument
-    add("--data", type=Path, required=True, help="folder of public scores and features")
+    add("--data", type=Path, help="folder of public scores and features")
     add("--workdir", type=Path, action="append", default=[], help="of a finished run")
     add("--source", action="append", default=[], help="only this source; may be repeated")
+    add("--add", type=Path, action="append", default=[], help="CSV of an earlier call")
     add("--out", type=Path, default=Path("prevalence"), help="without suffix (default: prevalence)")
     add("--draws", type=int, default=20, help="of each cell and share (default: 20)")
     add("--shares", default=",".join(map(str, SHARES)), help="of anomalies")
@@ -81,17 +85,28 @@ def main(arguments: list[str] | None = None) -> None:
     """Rates, writes, draws."""
     options = parse(arguments)
     shares = [float(share) for share in options.shares.split(",")]
-    cells = load_cells(options.data, options.workdir)
-    cells = [cell for cell in cells if not options.source or cell.source in options.source]
-    if not cells:
-        raise InputError(f"--source: {options.source}, expected a source that is there")
-    points = summarise(cells, rate_cells(cells, shares, options.draws))
+    points = [point for path in options.add for point in read_points(path)]
+    if options.data or options.workdir:
+        cells = load_cells(options.data, options.workdir)
+        cells = [cell for cell in cells if not options.source or cell.source in options.source]
+        points += summarise(cells, rate_cells(cells, shares, options.draws))
+    if not points:
+        raise InputError(f"--source: {options.source}, expected --data or --workdir with some")
     write_text(options.out.with_suffix(".csv"), to_csv([Point._fields, *points]))
     print(to_markdown(table(points)))
     try:
         write_figure(options.out.with_suffix(".png"), points)
     except ImportError:
         print("Left out, for lack of matplotlib (pip install 'jax-dns[viz]'): the figure.")
+
+
+def read_points(path: Path) -> list[Point]:
+    """Reads the CSV of an earlier call."""
+    with path.open(newline="") as file:
+        return [
+            Point(r["source"], float(r["share"]), r["rule"], *map(float, list(r.values())[3:]))
+            for r in csv.DictReader(file)
+        ]
 
 
 def rate_cells(cells: Sequence[Cell], shares: Sequence[float], draws: int) -> list[Rated]:

@@ -43,24 +43,25 @@ class CellDraw(NamedTuple):
     known: np.ndarray
 
 
-def load_cells(data: Path, workdirs: list[Path]) -> list[Cell]:
+def load_cells(data: Path | None, workdirs: list[Path]) -> list[Cell]:
     """Reads every source that is there.
 
     Args:
       data: folder with dcase2021_dev_scores, mimii_fan_features.npz and toycar_logmel.npz, or some
-        of them.
+        of them; None: workdirs alone.
       workdirs: of finished runs, whose known normals are the held-out training clips.
 
     Raises:
       InputError: nothing there.
     """
     cells: list[Cell] = []
-    if (data / "dcase2021_dev_scores").is_dir():
-        cells += dcase_cells(data / "dcase2021_dev_scores")
-    if (data / "mimii_fan_features.npz").is_file():
-        cells += mimii_cells(data / "mimii_fan_features.npz")
-    if (data / "toycar_logmel.npz").is_file():
-        cells += toycar_cells(data / "toycar_logmel.npz")
+    for name, read in (
+        ("dcase2021_dev_scores", dcase_cells),
+        ("mimii_fan_features.npz", mimii_cells),
+        ("toycar_logmel.npz", toycar_cells),
+    ):
+        if data and (data / name).exists():
+            cells += read(data / name)
     for workdir in workdirs:
         cells += workdir_cells(workdir)
     if not cells:

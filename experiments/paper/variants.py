@@ -1,31 +1,38 @@
-"""Variants of the rule with known normals: other candidates, another gate, other known normals."""
+"""Variants of the rule with known normals: other candidates, other known normals, no test."""
 
 from collections.abc import Sequence
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
-from paper.amounts import KS
 from paper.cells import Cell, CellDraw, draw
 
-from jax_dns.smoothing import adaptive
-from jax_dns.smoothing.adaptive import gaussianise
+from jax_dns.smoothing.adaptive import (
+    FEWEST_KNOWN,
+    KS,
+    LEVEL,
+    MIN_MIX,
+    gaussianise,
+    guard_value,
+    smooth_adaptively,
+)
 from jax_dns.smoothing.api import smooth_grid
-from jax_dns.smoothing.separation import WEIGHTS, separations, standardise
+from jax_dns.smoothing.separation import WEIGHTS, choose, permutation_p_value, separations
 
-GATED_FUSION, GATED_BOTH, PERMUTATION = "gated fusion", "gated both", "permutation gate"
-PERMUTATIONS = 39
+UNTESTED, FINE, GATED_FUSION, GATED_BOTH = "no test", "19 weights", "gated fusion", "gated both"
+POOLED = "8 known a section, pooled"
+CHOICE, NORMALS = "source's choice", "source's normals"
+TRANSFERS = (CHOICE, NORMALS)
+FINE_WEIGHTS = tuple(np.arange(19, 0, -1) / 20)
+FEW = 8  # known normals of each section that are pooled
+OWN_SPACES = ("MIMII fan", "ToyCar")  # sources whose clusters have feature spaces of their own
 
 
-def gated_variants(
-    cell: Cell, rows: CellDraw, *, permute: bool
-) -> dict[str, Float[np.ndarray, " m"]]:
+def gated_variants(cell: Cell, rows: CellDraw) -> dict[str, Float[np.ndarray, " m"]]:
     """Computes the variants whose known normals are the cell's own.
 
     Args:
       cell: the items.
       rows: the draw.
-      permute: whether to compute the permutation gate too.
 
     Returns:
       Variant -> [m] scores.
@@ -34,37 +41,62 @@ def gated_variants(
     both, m = np.concatenate([u, r]), len(u)
     g, d = gaussianise(cell.score[both]), gaussianise(cell.discriminative[both])
     feature = cell.feature[both]
-    ks = [k for k in adaptive.KS if k <= 2 * len(both) // 3]
-    smoothed = adaptive.mix_candidates(g, smooth_grid(g, feature, ks), ks)
-    own, other = standardise(jnp.asarray(g)[None]), standardise(jnp.asarray(d)[None])
-    fused = jnp.concatenate([w * own + (1 - w) * other for w in (*WEIGHTS, 0.0)])
-    refused = adaptive.guard_value(cell.feature[u], cell.feature[r]) < adaptive.MIN_MIX
+    ks = [k for k in KS if k <= 2 * len(both) // 3]
+    own, other = _standardise(g), _standardise(d)
+    means = neighbour_means(g, feature, ks)
+    fused = np.stack([w * own + (1 - w) * other for w in (*WEIGHTS, 0.0)])
+    passed = permutation_p_value(g, feature, ks, n_unlabelled=m) <= LEVEL
+    refused = guard_value(cell.feature[u], cell.feature[r]) < MIN_MIX or len(r) < FEWEST_KNOWN
 
-    def gated(candidates) -> np.ndarray:
-        chosen, _ = adaptive.choose(*separations(candidates, n_unlabelled=m))
-        return np.asarray(candidates[0 if refused else chosen, :m])
+    def smoothed(weights: Sequence[float]) -> np.ndarray:
+        w = np.asarray(weights)[:, None]
+        return np.concatenate([w * own + (1 - w) * mean for mean in means])
 
-    out = {
-        GATED_FUSION: gated(jnp.concatenate([own, fused])),
-        GATED_BOTH: gated(jnp.concatenate([smoothed, fused])),
+    def gated(candidates: np.ndarray) -> np.ndarray:
+        candidates = np.concatenate([own[None], candidates]).astype(np.float32)
+        chosen, _ = choose(*separations(candidates, n_unlabelled=m))
+        return candidates[0 if refused else chosen, :m]
+
+    coarse = smoothed(WEIGHTS)
+    return {
+        UNTESTED: gated(coarse),
+        FINE: gated(smoothed(FINE_WEIGHTS)) if passed else own[:m],
+        GATED_FUSION: gated(fused),
+        GATED_BOTH: gated(np.concatenate([coarse, fused]) if passed else fused),
     }
-    if permute:
-        out[PERMUTATION] = np.asarray(
-            smoothed[_permutation_choice(g, feature, ks, smoothed, m), :m]
-        )
-    return out
 
 
-def _permutation_choice(g: np.ndarray, feature: np.ndarray, ks: list[int], smoothed, m: int) -> int:
-    """Returns the adaptive choice where no permutation of the scores separates as well."""
-    rng = np.random.default_rng(0)
-    chosen, ratio = adaptive.choose(*separations(smoothed, n_unlabelled=m), gate=0.0)
-    for _ in range(PERMUTATIONS):
-        mixed = rng.permutation(g)
-        candidates = adaptive.mix_candidates(mixed, smooth_grid(mixed, feature, ks), ks)
-        if adaptive.choose(*separations(candidates, n_unlabelled=m), gate=0.0)[1] >= ratio:
-            return 0
-    return chosen
+def pooled_normals(
+    cells: Sequence[Cell], number: int, rows: CellDraw, seed: int
+) -> dict[str, Float[np.ndarray, " m"]]:
+    """Computes the rule with few known normals of each of the machine's sections, together.
+
+    Args:
+      cells: all cells.
+      number: of the cell.
+      rows: its draw.
+      seed: of the draw.
+
+    Returns:
+      Variant -> [m] scores; nothing for cells whose sections don't share a feature space.
+    """
+    cell = cells[number]
+    if cell.source in OWN_SPACES:
+        return {}
+    rng = np.random.default_rng([number, seed])
+    known = [(cell, rows.known)]
+    for other in cells:
+        same = (other.source, other.system, other.machine)
+        if same == (cell.source, cell.system, cell.machine) and other.cluster != cell.cluster:
+            theirs = draw(other, None, rng)
+            known += [(other, theirs.known)] if theirs else []
+    known = [(one, rng.permutation(normals)[:FEW]) for one, normals in known]
+    score, feature = (
+        np.concatenate([getattr(one, name)[normals] for one, normals in known])
+        for name in ("score", "feature")
+    )
+    u = rows.unlabelled
+    return {POOLED: smooth_adaptively(cell.score[u], cell.feature[u], score, feature).scores}
 
 
 def transferred(
@@ -94,16 +126,24 @@ def transferred(
     u = rows.unlabelled
     x, a = cell.feature[u], cell.score[u]
     known = beside.score[theirs.known], beside.feature[theirs.known]
-    choice = adaptive.smooth_adaptively(
+    choice = smooth_adaptively(
         beside.score[theirs.unlabelled], beside.feature[theirs.unlabelled], *known
     )
     by_choice = a
-    if choice.k > 1 and choice.k <= len(u):
+    if 1 < choice.k <= len(u):
         g = gaussianise(a)
-        grid = smooth_grid(g, x, [k for k in KS if 2 <= k <= len(u)])
-        smoothed = grid[[k for k in KS if 2 <= k <= len(u)].index(choice.k)]
-        mean = standardise(jnp.asarray(((choice.k * smoothed - g) / (choice.k - 1))[None]))[0]
-        own = standardise(jnp.asarray(g)[None])[0]
-        by_choice = np.asarray(choice.weight * own + (1 - choice.weight) * mean)
-    by_normals = adaptive.smooth_adaptively(a, x, *known).scores
-    return {"source's choice": by_choice, "source's normals": by_normals}
+        mean = neighbour_means(g, x, [choice.k])[0]
+        by_choice = choice.weight * _standardise(g) + (1 - choice.weight) * mean
+    return {CHOICE: by_choice, NORMALS: smooth_adaptively(a, x, *known).scores}
+
+
+def neighbour_means(
+    g: Float[np.ndarray, " n"], features: Float[np.ndarray, "n d"], ks: Sequence[int]
+) -> Float[np.ndarray, "k n"]:
+    """Returns the standardised means over the K - 1 nearest, for each K."""
+    grid = smooth_grid(g, features, ks)
+    return np.stack([_standardise((k * row - g) / (k - 1)) for k, row in zip(ks, grid)])
+
+
+def _standardise(values: np.ndarray) -> np.ndarray:
+    return (values - values.mean()) / (values.std() + 1e-12)

@@ -28,7 +28,12 @@ from jax_dns.segments_file import (
     clips_of,
     read_segments,
 )
-from jax_dns.smoothing.adaptive import METHOD, smooth_adaptively, smooth_groups_adaptively
+from jax_dns.smoothing.adaptive import (
+    METHOD,
+    exchange_within,
+    smooth_adaptively,
+    smooth_groups_adaptively,
+)
 from jax_dns.smoothing.transforms import transform_scores
 from jax_dns.types import Facts, Setting, SmoothingRule
 
@@ -103,11 +108,13 @@ def smoothing_results(config: ConfigDict, test: Segments) -> list[MethodResult]:
 
 
 def adaptive_results(config: ConfigDict, name: str, segments: Segments) -> list[MethodResult]:
-    """Smooths each section's clips by the amount that its known normals choose, and prints it.
+    """Smooths each section and domain by the amount that its known normals choose, and prints it.
 
-    The known normals are the training clips that were held out, split "valid", and nothing else.
-    Items are clips, whose segments' scores and features are averaged: the rule's standard error
-    takes items as independent, which overlapping segments of a recording are not.
+    The known normals are the training clips that were held out, split "valid", and nothing else;
+    those of one domain don't choose for the other. The clips of a section and domain exchange their
+    a_G, so that domains stay in relation to each other. Items are clips, whose segments' scores and
+    features are averaged: the rule's standard error takes items as independent, which overlapping
+    segments of a recording are not.
 
     Args:
       config: of the run.
@@ -121,16 +128,19 @@ def adaptive_results(config: ConfigDict, name: str, segments: Segments) -> list[
     if not len(known.clip):
         tqdm.write(f"{name}: no {METHOD} row, no training clips are held out (split valid)")
         return []
-    c, items = config.smoothing, []
+    c, items, parts = config.smoothing, [], []
     for part in (segments.where(segments.split == "test"), known):
         clips = clips_of(part)
         features = clip_mean(clips, part.feature).astype(np.float32)
-        items += [clip_scores(clips, part.score, c.aggregate), features, clips.section]
+        parts.append(2 * clips.section + (clips.domain == "target"))
+        items += [clip_scores(clips, part.score, c.aggregate), features, parts[-1]]
     scores, choices = smooth_groups_adaptively(
         *items, gate=float(c.adaptive_gate), metric=c.get("metric", "euclidean")
     )
-    for section, choice in choices.items():
-        tqdm.write(f"{name} section {section:02d}, {METHOD}: {choice.description}")
+    scores = exchange_within(items[0], scores, parts[0])
+    for part, choice in choices.items():
+        place = f"section {part // 2:02d} {('source', 'target')[part % 2]}"
+        tqdm.write(f"{name} {place}, {METHOD}: {choice.description}")
     return [MethodResult(METHOD, "", 0, "", scores)]
 
 

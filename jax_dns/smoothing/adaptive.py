@@ -16,7 +16,10 @@ so that the candidate that separates U from R best also separates the anomalies 
     s^2          = var_u / |U| + var_r / |R| of the differences v(c) - v(c_0)
 
 If no candidate reaches Delta / s = 2.5 (the gate), a_G is kept; otherwise the candidate with the
-largest Delta - s is taken. A guard refuses where R lies apart from U in feature space.
+largest Delta - s is taken. On few items, or where features form clusters, scores unrelated to the
+features pass the gate too often. So a_G is kept also where the neighbours of U don't score higher
+than those of R by a permutation test, which unrelated scores pass in at most 5 % of cases. A guard
+refuses where R lies apart from U in feature space.
 """
 
 from typing import NamedTuple
@@ -34,6 +37,7 @@ from jax_dns.smoothing.separation import (
     WEIGHTS,
     choose,
     mix_candidates,
+    permutation_p_value,
     separations,
     standardise,
 )
@@ -41,7 +45,8 @@ from jax_dns.smoothing.separation import (
 METHOD = "Proposed (adaptive)"  # the method's name in tables
 STRICT_GATE = 3.0
 MIN_MIX = 0.4  # of the guard
-FEWEST_KNOWN = 20  # known normals: on pure noise 20 or 30 pass the gate in 7 % of trials, 8 in 13 %
+FEWEST_KNOWN = 20  # known normals; on pure noise 20 or 30 pass the gate in 7 % of trials, 8 in 13 %
+LEVEL = 0.05  # of the permutation test
 KS = (2, 4, 8, 16, 32, 64, 128, 256)
 MIX_NEIGHBOURS = 16
 
@@ -55,11 +60,13 @@ class AdaptiveChoice(NamedTuple):
     ratio: float  # the largest Delta / s of a candidate; NaN if there is none
     mix: float  # the guard's value; NaN if there are too few known normals
     reason: str  # why a_G is kept; "" if it isn't
+    p_value: float = float("nan")  # of the permutation test; NaN below the gate
 
     @property
     def description(self) -> str:
         """Returns one line: the choice or why a_G is kept, Delta / s and the guard's value."""
-        figures = f"Delta/s = {self.ratio:.2f}, guard {self.mix:.2f}"
+        p_value = "" if np.isnan(self.p_value) else f", p = {self.p_value:.3f}"
+        figures = f"Delta/s = {self.ratio:.2f}{p_value}, guard {self.mix:.2f}"
         if self.reason:
             return f"kept a_G: {self.reason} ({figures})"
         return f"K = {self.k}, w = {self.weight:g} ({figures})"
@@ -132,6 +139,7 @@ def smooth_adaptively(
     known_features: Float[np.ndarray, "r d"],
     *,
     gate: float = GATE,
+    level: float = LEVEL,
     metric: str = "euclidean",
 ) -> AdaptiveChoice:
     """Chooses K and w by known normals, and smooths; keeps a_G where nothing is gained for certain.
@@ -143,16 +151,19 @@ def smooth_adaptively(
         conditions.
       known_features: [r, d].
       gate: Delta / s that a candidate must reach, 2.5; 3 is stricter.
+      level: the largest p-value of the permutation test, 0.05; 1 for no test.
       metric: see `smooth`.
 
     Returns:
       Scores and the choice.
 
     Raises:
-      InputError: a gate below 1, or what `smooth_grid` refuses.
+      InputError: a gate below 1, a level outside of 0.025 to 1, or what `smooth_grid` refuses.
     """
     if not gate >= 1:
         raise InputError(f"gate: {gate!r}, expected 1 or more")
+    if not 0.025 <= level <= 1:
+        raise InputError(f"level: {level!r}, expected 0.025 to 1")
     m, r = len(scores), len(known_scores)
     g = gaussianise(np.concatenate([np.asarray(scores), np.asarray(known_scores)]))
     if r < FEWEST_KNOWN:
@@ -171,7 +182,14 @@ def smooth_adaptively(
     if chosen == 0:
         reason = f"no candidate separates the unlabelled from the known normal at gate {gate:g}"
         return _kept(g, m, reason, ratio, mix)
-    return AdaptiveChoice(np.asarray(candidates[chosen, :m]), *settings[chosen], ratio, mix, "")
+    p_value = np.nan
+    if level < 1:
+        p_value = permutation_p_value(g, x, ks, n_unlabelled=m, metric=metric)
+        if p_value > level:
+            reason = "neighbours of the unlabelled don't clearly score higher than known normals'"
+            return _kept(g, m, reason, ratio, mix)._replace(p_value=p_value)
+    scores = np.asarray(candidates[chosen, :m])
+    return AdaptiveChoice(scores, *settings[chosen], ratio, mix, "", p_value)
 
 
 def smooth_groups_adaptively(
@@ -187,15 +205,8 @@ def smooth_groups_adaptively(
 ) -> tuple[Float[np.ndarray, " m"], dict[int, AdaptiveChoice]]:
     """Chooses and smooths for each group, a section for instance, with its own known normals.
 
-    Args:
-      scores: see `smooth_adaptively`.
-      features: see `smooth_adaptively`.
-      groups: [m] of the unlabelled items.
-      known_scores: see `smooth_adaptively`.
-      known_features: see `smooth_adaptively`.
-      known_groups: [r] of the known normals.
-      gate: see `smooth_adaptively`.
-      metric: see `smooth`.
+    Args are those of `smooth_adaptively`, and the groups of the unlabelled items, [m], and of the
+    known normals, [r].
 
     Returns:
       [m] scores, standardised within a group, and each group's choice.
@@ -216,6 +227,29 @@ def smooth_groups_adaptively(
         )
         out[rows] = choices[group].scores
     return out, choices
+
+
+def exchange_within(
+    before: Float[np.ndarray, " n"], after: Float[np.ndarray, " n"], parts: Int[np.ndarray, " n"]
+) -> Float[np.ndarray, " n"]:
+    """Gives each part's items, in the order of `after`, the values that they have in `before`.
+
+    So a choice made in one part moves its items among themselves alone.
+
+    Args:
+      before: [n] a_G.
+      after: [n] smoothed scores, on a scale of their own in each part.
+      parts: [n] a section and domain, for instance.
+
+    Returns:
+      [n]; ties in `after` share a value.
+    """
+    out = np.empty(len(before))
+    for part in np.unique(parts):
+        rows = parts == part
+        place = rankdata(after[rows]) - 1
+        out[rows] = np.interp(place, np.arange(rows.sum()), np.sort(before[rows]))
+    return out
 
 
 def guard_value(

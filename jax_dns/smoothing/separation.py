@@ -7,8 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jax_dns.smoothing.api import smooth_grid
+
 GATE = 2.5
 WEIGHTS = (0.75, 0.5, 0.25, 0.1)
+PERMUTATIONS = 39
 
 
 def mix_candidates(
@@ -91,3 +94,54 @@ def choose(
     ratio = float((gain[1:] / np.maximum(error[1:], 1e-9)).max())
     bound = np.append(0.0, (gain - error)[1:])
     return (int(bound.argmax()) if ratio >= gate else 0), ratio
+
+
+def permutation_p_value(
+    g: Float[np.ndarray, " n"],
+    features: Float[np.ndarray, "n d"],
+    ks: list[int],
+    *,
+    n_unlabelled: int,
+    metric: str = "euclidean",
+) -> float:
+    """Tests whether neighbours of the unlabelled items score higher than those of known normals.
+
+    The statistic is the largest over K of D_K = mean over U of m_K - mean over R of m_K, in
+    deviations of D_K over the permutations. Where scores have nothing to do with features and with
+    U and R, all orders of the scores are equally likely, however few items there are and however
+    the features cluster: then the value is at most p with probability p.
+
+    Args:
+      g: [n] Gaussian scores, those of the unlabelled items first.
+      features: [n, d].
+      ks: the Ks, 2 or more.
+      n_unlabelled: |U|.
+      metric: see `smooth`.
+
+    Returns:
+      The share of 40 orders, g's own among them, whose statistic is as large as g's.
+    """
+    rng = np.random.default_rng(0)
+    orders = np.stack([g, *(rng.permutation(g) for _ in range(PERMUTATIONS))]).astype(np.float32)
+    differences = np.asarray(
+        _differences(orders, features, ks=tuple(ks), n_unlabelled=n_unlabelled, metric=metric)
+    )
+    deviations = (differences - differences.mean(0)) / (differences.std(0) + 1e-12)
+    largest = deviations.max(1)
+    return float((largest >= largest[0]).mean())
+
+
+@functools.partial(jax.jit, static_argnames=("ks", "n_unlabelled", "metric"))
+def _differences(
+    g: Float[Array, "p n"],
+    features: Float[Array, "n d"],
+    *,
+    ks: tuple[int, ...],
+    n_unlabelled: int,
+    metric: str,
+) -> Float[Array, "p k"]:
+    """Returns D_K of every order of the scores; distances are computed once for all of them."""
+    smoothed = jax.vmap(lambda row: smooth_grid(row, features, ks, metric=metric))(g)
+    k = jnp.asarray(ks, g.dtype)[None, :, None]
+    means = (k * smoothed - g[:, None, :]) / (k - 1)
+    return means[..., :n_unlabelled].mean(-1) - means[..., n_unlabelled:].mean(-1)

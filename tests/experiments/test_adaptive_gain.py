@@ -31,7 +31,6 @@ def test_shares_are_of_summed_gains_and_intervals_of_clusters():
 def test_variants_and_null_test_run(capsys, monkeypatch, tmp_path):
     cells = [cell("a", "fansource"), cell("a", "fantarget"), cell("b", "fansource")]
     monkeypatch.setattr(adaptive_gain, "load_cells", lambda data, workdirs: cells)
-    monkeypatch.setattr("paper.variants.PERMUTATIONS", 2)
     adaptive_gain.main(["--data", str(tmp_path), "--draws", "1"])
     lines = capsys.readouterr().out.splitlines()
     rules = [line.split("|")[2].strip() for line in lines if line.startswith("| made")]

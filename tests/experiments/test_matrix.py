@@ -81,6 +81,21 @@ def test_cells_of_segments_and_only_what_is_missing(tmp_path, capsys, monkeypatc
     assert len(computed) == 4  # two machine types, two scorers
 
 
+def test_seeds_of_a_machine_type_are_averaged(tmp_path):
+    files = [tmp_path / f"seed_{seed}/fan/segments.npz" for seed in (0, 1)]
+    for seed, file in enumerate(files):
+        file.parent.mkdir(parents=True)
+        write_segments(file, segments(seed))
+    (row,) = call(tmp_path, "--segments", *files, "--rules")
+    values = []
+    for seed in (0, 1):
+        test = segments(seed)
+        clips = clips_of(test)
+        values.append(summary(section_metrics(clips, clip_mean(clips, test.score)), **REPORTED))
+    assert row["machines"] == "2"
+    np.testing.assert_allclose(float(row["pooled"]), 100 * np.mean(values), atol=0.006)
+
+
 REPORTED = dict(sections=(1,), pooled=True)
 
 
