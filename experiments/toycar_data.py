@@ -2,8 +2,8 @@
 
     python experiments/toycar_data.py --toycar=DIR --outliers=DIR --out=DATA
 
-TOYCAR has ToyCar/{train,test}/, as DCASE 2020 publishes it. OUTLIERS has <machine>/train/ with clips
-named after DCASE 2021 (section_SS_...); their training clips alone are taken. Files are linked.
+TOYCAR has ToyCar/{train,test}/, as DCASE 2020 publishes it. OUTLIERS has <machine>/train/ with
+clips named after DCASE 2021 (section_SS_...): only those that train are taken. Files are linked.
 """
 
 import argparse
