@@ -4,8 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pytest
 
-from jax_dns.generative.flow import Flow, StandardisedFlow, flow
+from jax_dns.errors import InputError
+from jax_dns.generative.flow import Flow, StandardisedFlow, contrastive_loss, flow
 from jax_dns.generative.log_mel import LogMel
 from jax_dns.types import Batch, Facts
 
@@ -57,13 +59,9 @@ def test_the_first_batch_sets_the_statistics(rng):
     np.testing.assert_allclose(again, train, rtol=1e-4)
 
 
-def test_training_raises_the_likelihood_of_what_it_sees(rng):
-    component = flow(
-        Facts(16_000, 4_096, n_sections=2), mel=LogMel(n_mels=8), frames=2, n_layers=2, hidden=16
-    )
-    audio = jnp.asarray(rng.normal(size=(4, 4_096)), jnp.float32)
-    zero = np.zeros(4, np.float32)
-    batch, key = Batch(audio, zero, zero[:, None], {}), jax.random.key(0)
+def train(component, batch, n_steps):
+    """Trains with Adam; returns the variables and each step's loss."""
+    key = jax.random.key(0)
     variables = jax.jit(component.init)(key)
     params, optimizer = variables["params"], optax.adam(1e-2)
 
@@ -76,11 +74,48 @@ def test_training_raises_the_likelihood_of_what_it_sees(rng):
         return optax.apply_updates(params, updates), stats, state, value
 
     stats, state, losses = variables["batch_stats"], optimizer.init(params), []
-    for _ in range(20):
+    for _ in range(n_steps):
         params, stats, state, value = step(params, stats, state)
         losses.append(float(value))
+    return {"params": params, "batch_stats": stats}, losses
+
+
+def test_training_raises_the_likelihood_of_what_it_sees(rng):
+    component = flow(
+        Facts(16_000, 4_096, n_sections=2), mel=LogMel(n_mels=8), frames=2, n_layers=2, hidden=16
+    )
+    audio = jnp.asarray(rng.normal(size=(4, 4_096)), jnp.float32)
+    zero = np.zeros(4, np.float32)
+    variables, losses = train(component, Batch(audio, zero, zero[:, None], {}), 20)
     assert losses[-1] < losses[0] - 0.05
-    variables = {"params": params, "batch_stats": stats}
     scores = jax.jit(component.apply)(variables, jnp.concatenate([audio, 5 * audio]))
     assert scores[:4].max() < scores[4:].min()
     np.testing.assert_allclose(scores[:4].mean(), losses[-1], atol=0.2)
+
+
+def test_contrast_equals_the_formula(rng):
+    nll, section = rng.normal(size=(3, 2)), np.array([[1, 0], [0, 1], [0, 1.0]])
+    expected = []
+    for values, labels in zip(nll, section):
+        right = values @ labels
+        expected.append(right + 0.7 * (right + np.log(np.exp(-values).sum())))
+    got = contrastive_loss(jnp.asarray(nll), jnp.asarray(section), 0.7)
+    np.testing.assert_allclose(got, np.mean(expected), rtol=1e-5)
+
+
+def test_a_conditional_flow_tells_sections_apart(rng):
+    """Two sections, of low and of high sounds; the score is that of the likelier section."""
+    facts = Facts(16_000, 4_096, n_sections=2)
+    component = flow(facts, mel=LogMel(n_mels=8), frames=1, n_layers=2, hidden=16, contrast=1.0)
+    t = np.arange(4_096) / 16_000
+    tones = np.stack([np.sin(2 * np.pi * f * t) for f in (300, 320, 3000, 3100)])
+    audio = jnp.asarray(tones + 0.05 * rng.normal(size=tones.shape), jnp.float32)
+    section = jnp.eye(2)[jnp.asarray([0, 0, 1, 1])]
+    variables, losses = train(component, Batch(audio, jnp.ones(4), section, {}), 60)
+    swapped = Batch(audio, jnp.ones(4), section[:, ::-1], {})
+    wrong, _ = jax.jit(component.loss)(variables, swapped, jax.random.key(0))
+    assert losses[-1] < losses[0] and float(wrong) > losses[-1] + 0.3
+    scores = jax.jit(component.apply)(variables, audio)
+    assert scores.shape == (4,) and float(scores.mean()) < losses[-1] + 0.2
+    with pytest.raises(InputError, match=r"contrast: -1\.0, expected 0 or more"):
+        flow(facts, contrast=-1.0)
