@@ -4,12 +4,10 @@ Item i's score becomes sum_j softmax_j(-|x_i - x_j|^2 / tau) a_j, which is atten
 (2 x_i.x_j - |x_j|^2) / tau.
 """
 
-from collections.abc import Mapping
-
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float
 
 from jax_dns.errors import InputError
 from jax_dns.smoothing.neighbor_blocks import check_options, distance_blocks, make_items
@@ -41,26 +39,12 @@ def attention(
       InputError: an unknown metric, or temperatures that aren't above 0.
     """
     check_options(metric, (1,))
+    options = dict(metric=metric, same_clip=same_clip)
     if not temperatures or not all(t > 0 for t in temperatures):
         raise InputError(f"temperatures: {temperatures!r}, expected values above 0")
 
-    def smooth(
-        scores: Float[np.ndarray, " n"],
-        features: Float[np.ndarray, "n d"],
-        *,
-        groups: Int[np.ndarray, " n"],
-        pool: Bool[np.ndarray, " n"],
-        clip: Int[np.ndarray, " n"],
-    ) -> Mapping[Setting, Float[np.ndarray, " n"]]:
-        items = make_items(
-            scores,
-            features,
-            groups=groups,
-            pool=pool,
-            clip=clip,
-            metric=metric,
-            same_clip=same_clip,
-        )
+    def smooth(scores, features, *, groups, pool, clip) -> dict[Setting, np.ndarray]:
+        items = make_items(scores, features, groups=groups, pool=pool, clip=clip, **options)
         total, count = np.zeros(len(scores)), np.zeros(len(scores))
         for block in distance_blocks(items):
             candidate = np.isfinite(block.squared)

@@ -6,10 +6,8 @@ is a sparse linear system. Its matrix has rows that sum to one, so equal scores 
 the symmetric normalisation of the original would weigh items by their number of neighbours.
 """
 
-from collections.abc import Mapping
-
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 from jax_dns.errors import InputError
 from jax_dns.smoothing.neighbor_blocks import (
@@ -47,26 +45,12 @@ def diffusion(
       InputError: an unknown metric, or numbers out of range.
     """
     check_options(metric, ks)
+    options = dict(metric=metric, same_clip=same_clip)
     if not 0 <= alpha < 1:
         raise InputError(f"alpha: {alpha!r}, expected at least 0 and less than 1")
 
-    def smooth(
-        scores: Float[np.ndarray, " n"],
-        features: Float[np.ndarray, "n d"],
-        *,
-        groups: Int[np.ndarray, " n"],
-        pool: Bool[np.ndarray, " n"],
-        clip: Int[np.ndarray, " n"],
-    ) -> Mapping[Setting, Float[np.ndarray, " n"]]:
-        items = make_items(
-            scores,
-            features,
-            groups=groups,
-            pool=pool,
-            clip=clip,
-            metric=metric,
-            same_clip=same_clip,
-        )
+    def smooth(scores, features, *, groups, pool, clip) -> dict[Setting, np.ndarray]:
+        items = make_items(scores, features, groups=groups, pool=pool, clip=clip, **options)
         smoothed = {}
         for k in usable_ks(ks, items, same_clip=same_clip):
             smoothed[k] = scores.copy()

@@ -1,9 +1,6 @@
 """Eq. 7 over mutual neighbours: those that have the item among their own nearest, too."""
 
-from collections.abc import Mapping
-
 import numpy as np
-from jaxtyping import Bool, Float, Int
 
 from jax_dns.smoothing.neighbor_blocks import (
     check_options,
@@ -41,24 +38,10 @@ def mutual(
       InputError: an unknown metric, or Ks that aren't whole numbers of at least 1.
     """
     check_options(metric, ks)
+    options = dict(metric=metric, same_clip=same_clip)
 
-    def smooth(
-        scores: Float[np.ndarray, " n"],
-        features: Float[np.ndarray, "n d"],
-        *,
-        groups: Int[np.ndarray, " n"],
-        pool: Bool[np.ndarray, " n"],
-        clip: Int[np.ndarray, " n"],
-    ) -> Mapping[Setting, Float[np.ndarray, " n"]]:
-        items = make_items(
-            scores,
-            features,
-            groups=groups,
-            pool=pool,
-            clip=clip,
-            metric=metric,
-            same_clip=same_clip,
-        )
+    def smooth(scores, features, *, groups, pool, clip) -> dict[Setting, np.ndarray]:
+        items = make_items(scores, features, groups=groups, pool=pool, clip=clip, **options)
         usable = usable_ks(ks, items, same_clip=same_clip)
         smoothed = {k: scores.copy() for k in usable}
         larger = [k for k in usable if k > 1]

@@ -1,9 +1,7 @@
 """Smoothing rules: Eq. 7's plain mean, as a component."""
 
-from collections.abc import Mapping
-
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 
 from jax_dns.errors import InputError
 from jax_dns.smoothing.api import smooth_grid
@@ -39,14 +37,7 @@ def uniform(
     if not ks or not all(type(k) is int and k >= 1 for k in ks):
         raise InputError(f"ks: {ks!r}, expected whole numbers, 1 or more")
 
-    def smooth(
-        scores: Float[np.ndarray, " n"],
-        features: Float[np.ndarray, "n d"],
-        *,
-        groups: Int[np.ndarray, " n"],
-        pool: Bool[np.ndarray, " n"],
-        clip: Int[np.ndarray, " n"],
-    ) -> Mapping[Setting, Float[np.ndarray, " n"]]:
+    def smooth(scores, features, *, groups, pool, clip) -> dict[Setting, np.ndarray]:
         largest = largest_k(groups, pool, clip=None if same_clip else clip)
         usable = [k for k in ks if k <= largest]
         if not usable:

@@ -1,9 +1,9 @@
 """Eq. 7 with weights: nearer neighbours count more than farther ones."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 
 from jax_dns.errors import InputError
 from jax_dns.smoothing.neighbor_blocks import (
@@ -66,28 +66,14 @@ def weighted(
       InputError: a field outside of its choices.
     """
     check_options(metric, ks)
+    options = dict(metric=metric, same_clip=same_clip)
     if weights not in WEIGHTS:
         raise InputError(f"weights: {weights!r}, expected {' or '.join(WEIGHTS)}")
     if not bandwidth > 0:
         raise InputError(f"bandwidth: {bandwidth!r}, expected more than 0")
 
-    def smooth(
-        scores: Float[np.ndarray, " n"],
-        features: Float[np.ndarray, "n d"],
-        *,
-        groups: Int[np.ndarray, " n"],
-        pool: Bool[np.ndarray, " n"],
-        clip: Int[np.ndarray, " n"],
-    ) -> Mapping[Setting, Float[np.ndarray, " n"]]:
-        items = make_items(
-            scores,
-            features,
-            groups=groups,
-            pool=pool,
-            clip=clip,
-            metric=metric,
-            same_clip=same_clip,
-        )
+    def smooth(scores, features, *, groups, pool, clip) -> dict[Setting, np.ndarray]:
+        items = make_items(scores, features, groups=groups, pool=pool, clip=clip, **options)
         usable = usable_ks(ks, items, same_clip=same_clip)
         smoothed = {k: scores.copy() for k in usable}
         if max(usable, default=1) == 1:
