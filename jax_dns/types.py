@@ -68,7 +68,8 @@ class FittedModel(NamedTuple):
     Attributes:
       name: the method's name in tables.
       fit: (batches of audio [b, t], seed) -> a flat dict of arrays, empty where nothing is fitted.
-        The batches are the machine type's training segments; they can be iterated several times.
+        The batches are the machine type's training segments; they can be iterated several times,
+        and `batches.is_target_domain` [n] tells which of the segments are of the target domain.
       apply: (variables, audio [b, t]) -> anomaly scores [b] of a generative component, features
         [b, d] of a discriminative one.
       per_section: fit one model for each section rather than one for the machine type.

@@ -1,19 +1,20 @@
 """TWFR-GMM: a Gaussian mixture of time-weighted frequency-domain features (Guan et al. 2023).
 
 Ref. [7] of the paper. Each band's levels are sorted over time and averaged with weights r^i: r = 1
-is the mean, r near 0 the maximum. One mixture is fitted to each section. The variant that
-oversamples the target domain isn't built.
+is the mean, r near 0 the maximum. One mixture is fitted to each section. On request the target
+domain's waveforms are oversampled by SMOTE first.
 """
 
 from collections.abc import Iterable
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from sklearn.mixture import GaussianMixture
 
 from jax_dns.errors import InputError
 from jax_dns.generative.log_mel import PAPERS_LOG_MEL, LogMel, log_mel_transform
 from jax_dns.inlier.gmm import Mixture, from_sklearn, squared_distances
+from jax_dns.inlier.knn import check_smote, smote
 from jax_dns.types import ArrayLike, Facts, FittedModel, Variables
 
 
@@ -24,6 +25,8 @@ def twfr_gmm(
     r: float = 1.0,
     n_components: int = 2,
     reg_covar: float = 1e-6,
+    smote_ratio: float = 0.0,
+    smote_neighbors: int = 3,
 ) -> FittedModel:
     """Builds the component.
 
@@ -37,6 +40,9 @@ def twfr_gmm(
       r: ratio of the weights of consecutive ranks, more than 0 and at most 1.
       n_components: Gaussians, with full covariances.
       reg_covar: added to the covariances' diagonals, dB^2.
+      smote_ratio: oversample the target domain to this share of the source domain's segments; 0
+        for none. The published variant uses 0.2.
+      smote_neighbors: neighbours that new target waveforms are interpolated with.
 
     Returns:
       A model fitted on each section's training segments. Its score is -max_c log N_c(x), the
@@ -47,6 +53,7 @@ def twfr_gmm(
     """
     if not 0 < r <= 1:
         raise InputError(f"r: {r!r}, expected more than 0 and at most 1")
+    check_smote(smote_ratio, smote_neighbors)
     log_mel = log_mel_transform(facts, mel)
 
     def pooled(audio: Float[ArrayLike, "b t"]) -> Float[np.ndarray, "b m"]:
@@ -54,6 +61,14 @@ def twfr_gmm(
 
     def fit(batches: Iterable[ArrayLike], seed: int) -> Variables:
         features = np.concatenate([pooled(audio) for audio in batches])
+        if smote_ratio > 0:
+            is_target = batches.is_target_domain
+            n_target = int(is_target.sum())
+            missing = round(smote_ratio * (len(is_target) - n_target)) - n_target
+            if missing > 0 and n_target > 1:
+                waveforms = pick_rows(batches, is_target)
+                new = smote(waveforms, missing, n_neighbors=smote_neighbors, seed=seed)
+                features = np.concatenate([features, pooled(new)])
         model = GaussianMixture(n_components, reg_covar=reg_covar, random_state=seed)
         try:
             model.fit(features.astype(np.float64))
@@ -71,6 +86,17 @@ def twfr_gmm(
         return -(variables["log_weights"][:, None] - 0.5 * squares).max(0)
 
     return FittedModel("TWFR-GMM", fit, score, per_section=True)
+
+
+def pick_rows(
+    batches: Iterable[Float[ArrayLike, "b t"]], chosen: Bool[np.ndarray, " n"]
+) -> Float[np.ndarray, "m t"]:
+    """Returns the chosen ones of all batches' rows."""
+    first, rows = 0, []
+    for batch in batches:
+        rows.append(np.asarray(batch)[chosen[first : first + len(batch)]])
+        first += len(batch)
+    return np.concatenate(rows)
 
 
 def ranking_pooling(spectrogram: Float[np.ndarray, "b m f"], r: float) -> Float[np.ndarray, "b m"]:

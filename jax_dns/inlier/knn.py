@@ -49,11 +49,7 @@ def knn(
     """
     check_metric(metric)
     check_counts("ks", ks)
-    if smote_ratio < 0 or smote_neighbors < 1:
-        raise InputError(
-            f"smote_ratio: {smote_ratio!r} with smote_neighbors {smote_neighbors!r}, "
-            "expected 0 or more, and 1 or more"
-        )
+    check_smote(smote_ratio, smote_neighbors)
 
     def fit(features, is_target_domain, setting, seed) -> Banks:
         source, target = features[~is_target_domain], features[is_target_domain]
@@ -86,6 +82,15 @@ def check_counts(field: str, values: tuple[int, ...]) -> None:
     """Raises InputError where a field's values aren't whole numbers of at least 1."""
     if not values or not all(type(value) is int and value >= 1 for value in values):
         raise InputError(f"{field}: {values!r}, expected whole numbers, 1 or more")
+
+
+def check_smote(ratio: float, neighbors: int) -> None:
+    """Raises InputError for a share or a number of neighbours out of range."""
+    if ratio < 0 or neighbors < 1:
+        raise InputError(
+            f"smote_ratio: {ratio!r} with smote_neighbors {neighbors!r}, "
+            "expected 0 or more, and 1 or more"
+        )
 
 
 def nearest_distances(

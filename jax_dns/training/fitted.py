@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 
 from jax_dns.data.crops import read_segments, segment_table
 from jax_dns.data.device_cache import Recording
@@ -23,17 +23,28 @@ class SegmentBatches:
     """All segments of some recordings, batch by batch; can be iterated several times."""
 
     recordings: Sequence[Recording]
+    in_target: Sequence[bool]  # whether each recording is of the target domain
     segment: int  # samples
     hop: int  # samples
     batch_size: int
 
     def __iter__(self) -> Iterator[Float[np.ndarray, "b t"]]:
-        lengths = np.asarray([store.length[row] for store, row in self.recordings])
-        rows, numbers = segment_table(lengths, segment=self.segment, hop=self.hop)
+        rows, numbers = self._table()
         for first in range(0, len(rows), self.batch_size):
             part = slice(first, first + self.batch_size)
             recordings = [self.recordings[i] for i in rows[part]]
             yield read_segments(recordings, numbers[part] * self.hop, segment=self.segment)
+
+    @property
+    def is_target_domain(self) -> Bool[np.ndarray, " n"]:
+        """Which of all segments, in order, are of the target domain."""
+        rows, _ = self._table()
+        return np.asarray(self.in_target, bool)[rows]
+
+    def _table(self) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"]]:
+        """Returns each segment's recording and its number there."""
+        lengths = np.asarray([store.length[row] for store, row in self.recordings])
+        return segment_table(lengths, segment=self.segment, hop=self.hop)
 
 
 def fit_model(
@@ -66,7 +77,9 @@ def fit_model(
     arrays = {}
     for key, rows in _groups(model, data).items():
         recordings = [data.recordings[i] for i in rows]
-        variables = model.fit(SegmentBatches(recordings, segment, hop, batch_size), seed)
+        in_target = [data.clips[i].domain == "target" for i in rows]
+        batches = SegmentBatches(recordings, in_target, segment, hop, batch_size)
+        variables = model.fit(batches, seed)
         if not isinstance(variables, dict):
             raise InputError(
                 f"component {model.name}: fit returned {type(variables).__name__}, "

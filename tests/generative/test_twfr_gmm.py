@@ -9,7 +9,8 @@ from sklearn.mixture import GaussianMixture
 from jax_dns.errors import InputError
 from jax_dns.features import decibel, mel_spectrogram
 from jax_dns.generative.log_mel import LogMel
-from jax_dns.generative.twfr_gmm import ranking_pooling, twfr_gmm
+from jax_dns.generative.twfr_gmm import pick_rows, ranking_pooling, twfr_gmm
+from jax_dns.inlier.knn import smote
 from jax_dns.types import Facts
 
 FACTS = Facts(16_000, segment_samples=4_096, n_sections=2)
@@ -52,3 +53,31 @@ def test_the_score_is_the_likeliest_gaussians_without_weights(rng):
 def test_r_out_of_range():
     with pytest.raises(InputError, match=r"r: 1\.5, expected more than 0 and at most 1"):
         twfr_gmm(FACTS, r=1.5)
+
+
+class Batches(list):
+    """Batches of training segments, as `training.fitted` makes them."""
+
+    is_target_domain = np.arange(40) >= 36  # the last four
+
+
+def test_the_target_domain_is_oversampled(rng):
+    """36 source segments ask for 9: five new waveforms beside the four."""
+    batches = Batches((1 + i) * rng.normal(size=(20, 4_096)).astype(np.float32) for i in range(2))
+    fields = dict(mel=LogMel(n_mels=6), n_components=1)
+    model = twfr_gmm(FACTS, smote_ratio=0.25, **fields)
+    target = batches[1][16:]
+    new = smote(target, 5, n_neighbors=3, seed=1)
+    mels = [decibel(mel_spectrogram(jnp.asarray(a), **OPTIONS)) for a in (*batches, new)]
+    features = np.concatenate([np.asarray(mel).mean(-1) for mel in mels])
+    np.testing.assert_allclose(model.fit(batches, 1)["means"], [features.mean(0)], rtol=1e-4)
+    plain = twfr_gmm(FACTS, **fields).fit(batches, 1)["means"]
+    np.testing.assert_allclose(plain, [features[:40].mean(0)], rtol=1e-4)
+    with pytest.raises(InputError, match=r"smote_ratio: -1\.0 with"):
+        twfr_gmm(FACTS, smote_ratio=-1.0)
+
+
+def test_rows_are_picked_across_batches(rng):
+    rows = rng.normal(size=(7, 2)).astype(np.float32)
+    chosen = np.array([0, 1, 1, 0, 0, 1, 1], bool)
+    np.testing.assert_array_equal(pick_rows([rows[:3], rows[3:]], chosen), rows[chosen])
