@@ -111,7 +111,7 @@ def make_factory(
       dev_sections: the sections that go to dev_data; the rest go to eval_data.
       train_source, train_target: normal training clips of each section, in either domain.
       test_normal, test_anomaly: test clips of each section and domain.
-      tested: machines that get test clips; empty for all.
+      tested: machines that get test clips; empty for all. Another call can add the others.
       test_counts: other numbers of normal and anomalous test clips, by (machine, section, domain).
       eval_labels: False shuffles eval_data's test clips, leaves the label out of their names and
         writes it to ground_truth/ instead, as DCASE did.
@@ -135,7 +135,6 @@ def make_factory(
         "train_target": train_target,
         "test_normal": test_normal,
         "test_anomaly": test_anomaly,
-        "tested": sorted(set(tested)),
         "test_counts": {f"{m}/{s}/{d}": list(n) for (m, s, d), n in (test_counts or {}).items()},
         "seconds": float(seconds),
         "sample_rate": sample_rate,
@@ -147,7 +146,7 @@ def make_factory(
     sound = {name: arguments[name] for name in Sound._fields}
     for machine, section in itertools.product(machines, sections):
         _check(machine, section, "source", 0, "train", Sound(**sound))
-    recordings, truths = _plan(root, arguments)
+    recordings, truths = _plan(root, arguments, set(tested) or set(machines))
     _claim(root, arguments)
     missing = {path: key for path, key in recordings.items() if not path.exists()}
 
@@ -167,7 +166,9 @@ def make_factory(
     return root
 
 
-def _plan(root: Path, arguments: dict) -> tuple[dict[Path, tuple], dict[Path, list[str]]]:
+def _plan(
+    root: Path, arguments: dict, tested: set[str]
+) -> tuple[dict[Path, tuple], dict[Path, list[str]]]:
     """Returns each recording's positional arguments of `clip`, and each ground truth's lines."""
     recordings, truths, counts = {}, {}, dict(arguments["test_counts"])
     for machine, section, domain in itertools.product(
@@ -180,7 +181,7 @@ def _plan(root: Path, arguments: dict) -> tuple[dict[Path, tuple], dict[Path, li
             name = f"{stem}_train_normal_{i:04d}.wav"
             recordings[folder / "train" / name] = (*key, 0, i, "train")
         default = (arguments["test_normal"], arguments["test_anomaly"])
-        if arguments["tested"] and machine not in arguments["tested"]:
+        if machine not in tested:
             default = (0, 0)
         normal, anomaly = counts.pop(f"{machine}/{section}/{domain}", default)
         tests = [(0, i) for i in range(normal)] + [(1, i) for i in range(anomaly)]
@@ -215,7 +216,7 @@ def _claim(root: Path, arguments: dict) -> None:
             )
         return write_json(path, arguments | {"complete": False})
     try:
-        existing = {"background": "steady", "tested": []} | json.loads(path.read_text())
+        existing = {"background": "steady"} | json.loads(path.read_text())
     except (OSError, TypeError, ValueError) as error:
         raise InputError(
             f"{path}: not a readable JSON object ({error}); remove {root} to make the factory again"

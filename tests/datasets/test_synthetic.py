@@ -42,12 +42,14 @@ def test_layout_names_and_counts(tmp_path):
     assert json.loads((root / "factory.json").read_text())["complete"] is True
 
 
-def test_machines_that_only_give_outliers_have_no_test_clips(tmp_path):
+def test_machines_that_only_give_outliers_have_no_test_clips(factory, tmp_path):
     counts = {"train": 3, "source_test": 5, "target_test": 5}
     root = make_factory(tmp_path, **SMALL, tested=("valve",))
     for machine, folders in (("valve", counts), ("fan", {"train": 3})):
         found = {p.name: len(list(p.iterdir())) for p in (root / "dev_data" / machine).iterdir()}
         assert found == folders
+    everything = make_factory(tmp_path, **SMALL)
+    assert contents(everything) == contents(factory)
 
 
 def test_recordings_are_16_bit_mono_of_the_length_asked_for(factory):
