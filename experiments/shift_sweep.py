@@ -8,7 +8,7 @@ them, target clips move further away. Runs `jax-dns run` on each in <out>/shift_
 command again resumes, and skips what is done. Writes shift_sweep.csv (each shift, seed, machine
 type and method) and shift_sweep.png.
 
-The default is the demo's config on two machine types, the third one giving outliers, with 24 test
+The default is configs/factory.py on two machine types, the third one giving outliers, with 24 test
 clips of each section, domain and label instead of 8. Config fields can be changed as with `jax-dns
 run`: --config.generative.epochs=100.
 """
@@ -35,9 +35,9 @@ from jax_dns.evaluation.tables import Table, percent, to_csv, to_text
 from jax_dns.files import write_text
 from jax_dns.pipeline.workdir import read_config
 
-DEMO = Path(__file__).resolve().parents[1] / "configs/demo.py"
+CONFIG = Path(__file__).resolve().parents[1] / "configs/factory.py"
 SHIFTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
-TEST_CLIPS = 24  # an AUC of 0.6 has a standard error of 0.08; of the demo's 8 clips 0.15
+TEST_CLIPS = 24  # an AUC of 0.6 has a standard error of 0.08; of the config's 8 clips 0.15
 PANELS = {
     "auc_source": "AUC, source domain",
     "auc_target": "AUC, target domain",
@@ -73,7 +73,12 @@ def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
     parser = make_parser(__doc__)
     add = parser.add_argument
     add("--out", type=Path, default=Path("shift_sweep"), help="folder (default: shift_sweep)")
-    add("--config", type=Path, default=DEMO, help="with synthetic data (default: configs/demo.py)")
+    add(
+        "--config",
+        type=Path,
+        default=CONFIG,
+        help="with synthetic data (default: configs/factory.py)",
+    )
     add("--shifts", type=parse_shifts, default=SHIFTS, help="0 to 1.5 (default: 0,0.25,...,1.5)")
     add("--seeds", default="0", help="of training, 0,1,2 for instance (default: 0)")
     add("--machines", default="fan,gearbox", help="trained and evaluated (default: fan,gearbox)")

@@ -1,6 +1,7 @@
 """configs/README.md: its worked example runs as printed, and its lists are the code's."""
 
 import csv
+import inspect
 import re
 import sys
 from pathlib import Path
@@ -8,6 +9,10 @@ from pathlib import Path
 from made_factory import make_tiny
 
 from jax_dns import components, config
+from jax_dns.component_fields import own_fields
+from jax_dns.discriminative.mel_input import MelInput
+from jax_dns.discriminative.recipe import Recipe
+from jax_dns.generative.log_mel import LogMel
 from jax_dns.pipeline import run
 
 PAGE = (Path(__file__).parents[1] / "configs/README.md").read_text()
@@ -47,11 +52,25 @@ def level(facts):
     return FittedModel("Level", lambda batches, seed: {}, features)
 
 
-def test_every_component_and_common_field_is_listed():
-    for kind, factories in components.COMPONENTS.items():
-        for name in factories:
-            if ":" not in name:
-                assert f"| `{name}` |" in PAGE, (kind, name)
+SHARED = (LogMel, MelInput, Recipe)  # records whose fields are listed once, below the tables
+
+
+def test_every_component_is_listed_with_its_fields():
+    rows = dict(re.findall(r"^\| `(\w+)` \|.*\| ([^|]*) \|$", PAGE, re.MULTILINE))
+    for factories in components.COMPONENTS.values():
+        for name, factory in factories.items():
+            if ":" in name:
+                continue
+            fields = own_fields(factory)
+            records = [p.default for p in inspect.signature(factory).parameters.values()]
+            shared = {f for r in records if isinstance(r, SHARED) for f in r._fields}
+            assert set(re.findall(r"`(\w+)`", rows[name])) == fields.keys() - shared, name
+            assert all(f"`{field}`" in PAGE for field in shared)
+
+
+def test_every_layout_and_common_field_is_listed():
+    for name in components.LAYOUTS:
+        assert re.search(rf"^\| `{name}`", PAGE, re.MULTILINE), name
     for kind in components.COMPONENTS:
         for field in config.COMMON_FIELDS[kind] - {"name"}:
             assert f"`{field}`" in PAGE, (kind, field)
