@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from jax_dns import config
+from jax_dns.pipeline.validate_config import check
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.py"))
 
@@ -41,6 +42,7 @@ def test_config_files(path):
     module = load(path)
     assert f"--config=configs/{path.name}" in module.__doc__
     assert set(module.get_config()) == set(config.get_config())
+    check(module.get_config())  # every name resolves, every field is its component's
 
 
 def test_the_papers_config_changes_nothing():
