@@ -42,6 +42,11 @@ def main(arguments: list[str]) -> None:
     from jax_dns.pipeline import STAGES, run
     from jax_dns.pipeline.workdir import make_workdir
 
+    if options.dry_run:
+        from jax_dns.pipeline.dry_run import dry_run
+
+        dry_run(config, options.workdir)
+        return
     stages = STAGES if options.stages is None else options.stages.split(",")
     command = shlex.join(["jax-dns", "run", *arguments])
     run(config, options.workdir, stages, command=command)
@@ -67,6 +72,12 @@ def _parser() -> Parser:
         metavar="A,B",
         help="only these, of index, train_generative, train_discriminative, embed, fit, smooth, "
         "select, evaluate (default: all)",
+    )
+    add(
+        "--dry-run",
+        action="store_true",
+        help="check config and recordings, time a step, and print the time, disk and memory that "
+        "the run would take; nothing is written",
     )
     group = parser.add_argument_group("several processes, see configs/README.md")
     group.add_argument(
