@@ -150,3 +150,15 @@ def test_as_a_module_and_as_a_program(root, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "uav: 3 clips" in done.stdout
+
+
+def test_a_reader_that_ends_early(tmp_path):
+    """`jax-dns ... | head -1` is no error."""
+    (tmp_path / "s.csv").write_text("name,score\na,1\n")
+    arguments = [sys.executable, "-m", "jax_dns", "evaluate", f"--scores={tmp_path / 's.csv'}"]
+    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
+    pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    with subprocess.Popen(arguments, env=environment, **pipes) as process:
+        process.stdout.close()
+        errors = process.stderr.read()
+    assert process.returncode == 141 and errors == b""
