@@ -15,10 +15,11 @@ COMMANDS = {
     "smooth": "smooth the scores of your own system (Eq. 7)",
     "evaluate": "AUC and pAUC of score files",
     "download": "fetch DCASE 2021 Task 2 from Zenodo",
+    "completion": "complete commands and options in bash, zsh or fish",
 }
 USAGE = f"""Discriminative neighbourhood smoothing for anomalous sound detection, in JAX.
 
-{"".join(f"  jax-dns {name:<9} {text}{chr(10)}" for name, text in COMMANDS.items())}
+{"".join(f"  jax-dns {name:<10} {text}{chr(10)}" for name, text in COMMANDS.items())}
   jax-dns COMMAND --help
   jax-dns --version
 
@@ -61,6 +62,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UnicodeEncodeError as error:  # a file's name in another encoding
         start = error.object[max(0, error.start - 40) : error.end + 40]
         return _fail(f"{start!r}: not text in {error.encoding}; rename the file", 1)
+    except BrokenPipeError:  # whoever read the output, `head` for instance, has ended
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except OSError as error:
         return _fail(f"{error.filename or 'input/output'}: {error.strerror or error}", 1)
     except KeyboardInterrupt:

@@ -111,7 +111,7 @@ def test_missing_config_and_workdir(tmp_path, capsys):
     code, lines = call(capsys, "--config=nowhere.py", f"--workdir={tmp_path}")
     assert code == 2 and "no such file 'nowhere.py'" in lines[0] and len(lines) == 1
     code, lines = call(capsys, UAV)
-    assert code == 2 and "--workdir is missing" in lines[0] and len(lines) == 1
+    assert code == 2 and "required: --workdir; see" in lines[0] and len(lines) == 1
 
 
 def test_workdir_that_cannot_be_written(root, tmp_path, capsys):
@@ -127,7 +127,8 @@ def test_help_version_and_unknown_commands(capsys):
     assert cli.main(["--help"]) == 0
     out = capsys.readouterr().out
     assert all(f"jax-dns {command} " in out for command in cli.COMMANDS)
-    assert cli.main(["run", "--help"]) == 0
+    with pytest.raises(SystemExit):
+        cli.main(["run", "--help"])
     out = capsys.readouterr().out
     assert "jax-dns score --help" in out and "--config.data.root=DIR" in out
     assert cli.main([]) == 2
@@ -149,3 +150,15 @@ def test_as_a_module_and_as_a_program(root, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "uav: 3 clips" in done.stdout
+
+
+def test_a_reader_that_ends_early(tmp_path):
+    """`jax-dns ... | head -1` is no error."""
+    (tmp_path / "s.csv").write_text("name,score\na,1\n")
+    arguments = [sys.executable, "-m", "jax_dns", "evaluate", f"--scores={tmp_path / 's.csv'}"]
+    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
+    pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    with subprocess.Popen(arguments, env=environment, **pipes) as process:
+        process.stdout.close()
+        errors = process.stderr.read()
+    assert process.returncode == 141 and errors == b""

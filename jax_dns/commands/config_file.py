@@ -6,6 +6,9 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from absl import flags
+from ml_collections import ConfigDict, config_flags
+
 from jax_dns.config import new_name
 from jax_dns.errors import UsageError
 
@@ -41,24 +44,43 @@ def find_config(text: str) -> Path:
     )
 
 
-def join_values(arguments: list[str], options: tuple[str, ...]) -> list[str]:
-    """Writes `--name value` as `--name=value`, for the options given."""
-    joined: list[str] = []
-    for argument in arguments:
-        if joined and joined[-1] in [f"--{name}" for name in options]:
-            joined[-1] += f"={argument}"
-        else:
-            joined.append(argument)
-    return joined
+def load_config(text: str, fields: list[str]) -> ConfigDict:
+    """Loads a config and changes fields of it.
+
+    Args:
+      text: the value of --config; "FILE:ARGUMENT" gives its get_config an argument.
+      fields: the arguments --config.x.y=VALUE.
+
+    Raises:
+      UsageError: no such config or field, or a config that fails.
+    """
+    for argument in fields:
+        if argument.startswith("-") and not argument.startswith("--config."):
+            raise UsageError(f"{argument}: not an option; see jax-dns run --help")
+    name, colon, argument = text.partition(":")
+    path = find_config(name)
+    values = flags.FlagValues()
+    argv = ["jax-dns", f"--config={path}{colon}{argument}", *fields]
+    try:
+        config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=argv)
+        rest = values(argv)[1:]
+        config = values.config
+    except Exception as error:  # a config is a program, and may fail in any way
+        raise UsageError(explain(error, path, fields)) from error
+    if rest:
+        raise UsageError(f"{rest[0]}: not an option (expected --name=value)")
+    if not isinstance(config, ConfigDict):
+        raise UsageError(f"--config: get_config() gives {config!r}, expected a ConfigDict")
+    return config
 
 
-def explain(error: BaseException, path: Path, arguments: list[str]) -> str:
+def explain(error: BaseException, path: Path, fields: list[str]) -> str:
     """Explains why a config can't be used: file, line and error, or the field's new name.
 
     Args:
       error: raised by the config file, or by a field changed on the command line.
       path: the config file.
-      arguments: the command line.
+      fields: the arguments that change fields.
     """
     while "Error whilst parsing config file" in str(error) and error.__context__:
         error = error.__context__  # ml_collections and absl wrap some errors of the config
@@ -66,7 +88,7 @@ def explain(error: BaseException, path: Path, arguments: list[str]) -> str:
     unknown = re.findall(r'Key "(\w+)" does not exist|^"?\'(\w+)\'"?$', str(error))
     names = [first or second for first, second in unknown]
     if not place:
-        names = [a.partition("=")[0].removeprefix("--config.") for a in arguments] + names
+        names = [a.partition("=")[0].removeprefix("--config.") for a in fields] + names
     text = next(filter(None, map(new_name, names)), None) or one_line(error)
     if unknown or (not place and isinstance(error, AttributeError | KeyError)):
         text += " (jax_dns/config.py lists the fields)"

@@ -43,13 +43,10 @@ def decode(path: Path, audio_format: Format) -> Shaped[np.ndarray, " t"]:
     Raises:
       InputError: unreadable, cut short, empty, not finite, or of another format; names the file.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: {_kind(path)}, expected a wav or flac file")
     try:
-        promised = check_length(path)
+        promised = _check_container(path)
         with soundfile.SoundFile(path) as file:
-            if file.format not in CONTAINERS:
-                raise InputError(f"{path}: in the format {file.format}, expected wav, aiff or flac")
+            _check_format(path, file)
             rate, channels, frames = file.samplerate, file.channels, file.frames
             audio = _read(file, "int16" if file.subtype in SIXTEEN_BITS else "float32", path)
             if promised is not None:  # of W64 libsndfile reads what follows the samples too
@@ -60,15 +57,7 @@ def decode(path: Path, audio_format: Format) -> Shaped[np.ndarray, " t"]:
         raise InputError(f"{path}: holds no samples")
     if len(audio) != frames and frames < UNKNOWN:
         raise InputError(f"{path}: its header promises {frames} samples, {len(audio)} are there")
-    if audio_format.channel < 0 and channels != 1:
-        raise InputError(
-            f"{path}: has {channels} channels, expected mono (data.channel chooses one)"
-        )
-    if audio_format.channel >= channels:
-        raise InputError(
-            f"{path}: has {channels} channels, none with number {audio_format.channel} "
-            "(data.channel counts from 0)"
-        )
+    _check_channels(path, channels, audio_format)
     audio = audio[:, max(audio_format.channel, 0)]
     if audio.dtype != np.int16:
         bad = ~(np.abs(audio) < LARGEST)
@@ -78,18 +67,80 @@ def decode(path: Path, audio_format: Format) -> Shaped[np.ndarray, " t"]:
                 f"{path}: sample {first} is {audio[first]}, expected finite values under "
                 f"{LARGEST:g}"
             )
+    _check_rate(path, rate, audio_format)
     if rate != audio_format.sample_rate:
-        if not audio_format.resample:
-            raise InputError(
-                f"{path}: sampled at {rate} Hz, expected {audio_format.sample_rate} Hz "
-                "(data.resample=True converts)"
-            )
         import librosa
 
         if audio.dtype == np.int16:
             audio = audio.astype(np.float32) / 32_768
         audio = librosa.resample(audio, orig_sr=rate, target_sr=audio_format.sample_rate)
     return np.ascontiguousarray(audio)
+
+
+class Header(NamedTuple):
+    """What a recording's header promises of its decoded form."""
+
+    length: int  # samples
+    sample_bytes: int  # of a decoded sample
+
+
+def read_header(path: Path, audio_format: Format) -> Header:
+    """Checks a recording as `decode` does, as far as its header tells, and reads no sample.
+
+    Args:
+      path: a wav, aiff or flac file, whatever its suffix.
+      audio_format: sample rate and channel.
+
+    Raises:
+      InputError: unreadable, cut short, empty, or of another format; names the file.
+    """
+    try:
+        promised = _check_container(path)
+        with soundfile.SoundFile(path) as file:
+            _check_format(path, file)
+            rate, channels, frames = file.samplerate, file.channels, file.frames
+            sample_bytes = 2 if file.subtype in SIXTEEN_BITS else 4
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise InputError(f"{path}: not a readable wav or flac file ({error})") from error
+    frames = frames if promised is None else promised
+    if frames == 0:
+        raise InputError(f"{path}: holds no samples")
+    _check_channels(path, channels, audio_format)
+    _check_rate(path, rate, audio_format)
+    if rate == audio_format.sample_rate:
+        return Header(frames, sample_bytes)
+    return Header(-(-frames * audio_format.sample_rate // rate), 4)
+
+
+def _check_container(path: Path) -> int | None:
+    if not path.is_file():
+        raise InputError(f"{path}: {_kind(path)}, expected a wav or flac file")
+    return check_length(path)
+
+
+def _check_format(path: Path, file: soundfile.SoundFile) -> None:
+    if file.format not in CONTAINERS:
+        raise InputError(f"{path}: in the format {file.format}, expected wav, aiff or flac")
+
+
+def _check_channels(path: Path, channels: int, audio_format: Format) -> None:
+    if audio_format.channel < 0 and channels != 1:
+        raise InputError(
+            f"{path}: has {channels} channels, expected mono (data.channel chooses one)"
+        )
+    if audio_format.channel >= channels:
+        raise InputError(
+            f"{path}: has {channels} channels, none with number {audio_format.channel} "
+            "(data.channel counts from 0)"
+        )
+
+
+def _check_rate(path: Path, rate: int, audio_format: Format) -> None:
+    if rate != audio_format.sample_rate and not audio_format.resample:
+        raise InputError(
+            f"{path}: sampled at {rate} Hz, expected {audio_format.sample_rate} Hz "
+            "(data.resample=True converts)"
+        )
 
 
 def _read(file: soundfile.SoundFile, dtype: str, path: Path) -> Shaped[np.ndarray, "t c"]:

@@ -95,6 +95,19 @@ def find_clips(
     )
 
 
+def needed_clips(config: ConfigDict, root: Path, *, outliers: bool = True) -> dict[str, list[Clip]]:
+    """Finds the recordings of all machine types that a run needs; see `index`."""
+    d = config.data
+    wanted = split_commas(d.machines)
+    if outliers:
+        wanted = wanted + split_commas(d.outliers) if wanted and d.outliers else []
+    clips = find_clips(config, root, wanted)
+    for name in split_commas(d.outliers) if outliers else ():
+        if name not in clips:
+            raise InputError(f"data.outliers: no recordings of {name!r} under {root}")
+    return clips
+
+
 def index(config: ConfigDict, workdir: Path, *, outliers: bool = True) -> Machines:
     """Finds and decodes the recordings of all machine types that a run needs.
 
@@ -109,15 +122,8 @@ def index(config: ConfigDict, workdir: Path, *, outliers: bool = True) -> Machin
     Raises:
       InputError: a machine type that isn't there, or recordings that can't be used.
     """
-    d = config.data
-    root = data_root(config, workdir)
-    wanted = split_commas(d.machines)
-    if outliers:
-        wanted = wanted + split_commas(d.outliers) if wanted and d.outliers else []
-    clips = find_clips(config, root, wanted)
-    for name in split_commas(d.outliers) if outliers else ():
-        if name not in clips:
-            raise InputError(f"data.outliers: no recordings of {name!r} under {root}")
+    d, root = config.data, data_root(config, workdir)
+    clips = needed_clips(config, root, outliers=outliers)
     machines = {}
     for name in clips:
         usable, store = open_store(

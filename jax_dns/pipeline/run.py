@@ -28,11 +28,12 @@ from jax_dns.pipeline.evaluate import select_and_evaluate
 from jax_dns.pipeline.fit import fit
 from jax_dns.pipeline.index import Machines, index, make_synthetic, split_commas, targets
 from jax_dns.pipeline.lock import workdir_lock
+from jax_dns.pipeline.method_results import Folders
 from jax_dns.pipeline.plan import format_plan, make_plan
 from jax_dns.pipeline.smooth import smooth
 from jax_dns.pipeline.train import make_source, tasks_to_do, train
 from jax_dns.pipeline.training_clock import TrainingClock
-from jax_dns.pipeline.training_tasks import describe
+from jax_dns.pipeline.training_tasks import Task, describe
 from jax_dns.pipeline.validate_config import TRAINED, check
 from jax_dns.pipeline.workdir import (
     check_format,
@@ -42,6 +43,8 @@ from jax_dns.pipeline.workdir import (
     make_workdir,
     write_provenance,
 )
+from jax_dns.processes import is_first
+from jax_dns.training.checkpoints import wait_for_all
 from jax_dns.types import Factory
 
 ON_SOUND = ("index", "train_generative", "train_discriminative", "embed")
@@ -78,6 +81,9 @@ def run(
     check(config)
     path = make_workdir(workdir)
     check_format(path)
+    if not is_first():
+        _help_to_train(config, path, stages)
+        return
     with workdir_lock(path):
         earlier = earlier_config(path)
         write_provenance(config, path, command)
@@ -86,31 +92,62 @@ def run(
         _run(config, earlier, path, stages)
 
 
-def _run(
-    config: ConfigDict, earlier: ConfigDict | None, workdir: Path, stages: tuple[str, ...]
-) -> None:
-    machines: Machines = {}
-    if set(stages) & set(ON_SOUND):
-        with at_work("recordings"):
-            machines = index(config, workdir, outliers="train_discriminative" in stages)
-        names = targets(config, machines)
-        for name in names:
-            tqdm.write(f"{name}: {len(machines[name].clips)} clips")
-    else:
-        names = split_commas(config.data.machines) or machines_with_segments(config, workdir)
+def _help_to_train(config: ConfigDict, workdir: Path, stages: tuple[str, ...]) -> None:
+    """Takes part in the trainings of the first process, which does everything else."""
+    wait_for_all()  # for the recordings
+    machines, names = _recordings(config, workdir, stages)
     folders = machine_folders(config, workdir, names)
-    tasks = {
+    tasks = _tasks(config, machines, folders, stages)
+    wait_for_all()  # before anything changes
+    _train(config, machines, workdir, tasks)
+
+
+def _recordings(
+    config: ConfigDict, workdir: Path, stages: tuple[str, ...]
+) -> tuple[Machines, list[str]]:
+    """Returns the recordings that the stages need, and the machine types to run."""
+    if not set(stages) & set(ON_SOUND):
+        names = split_commas(config.data.machines) or machines_with_segments(config, workdir)
+        return {}, names
+    with at_work("recordings"):
+        machines = index(config, workdir, outliers="train_discriminative" in stages)
+    return machines, targets(config, machines)
+
+
+def _tasks(
+    config: ConfigDict, machines: Machines, folders: Folders, stages: tuple[str, ...]
+) -> dict[str, list[Task]]:
+    """Returns the trainings to do of each kind."""
+    return {
         kind: tasks_to_do(config, kind, machines, folders) if f"train_{kind}" in stages else []
         for kind in TRAINED
     }
-    plan = make_plan(config, earlier, machines, folders, workdir, stages, tasks)
-    tqdm.write(format_plan(plan))
-    if config.tensorboard and not any(tasks.values()):
-        tqdm.write("tensorboard: nothing to write, no training is to be done; see metrics.jsonl")
+
+
+def _train(
+    config: ConfigDict, machines: Machines, workdir: Path, tasks: dict[str, list[Task]]
+) -> None:
     source = functools.cache(lambda: make_source(config, machines))
     clock = TrainingClock({k: (describe(config, k).name, len(tasks[k])) for k in TRAINED})
     for kind in TRAINED:
         train(config, kind, tasks[kind], workdir, source, clock)
+
+
+def _run(
+    config: ConfigDict, earlier: ConfigDict | None, workdir: Path, stages: tuple[str, ...]
+) -> None:
+    machines, names = _recordings(config, workdir, stages)
+    wait_for_all()
+    for name in names if machines else ():
+        tqdm.write(f"{name}: {len(machines[name].clips)} clips")
+    folders = machine_folders(config, workdir, names)
+    tasks = _tasks(config, machines, folders, stages)
+    plan = make_plan(config, earlier, machines, folders, workdir, stages, tasks)
+    tqdm.write(format_plan(plan))
+    if config.tensorboard and not any(tasks.values()):
+        tqdm.write("tensorboard: nothing to write, no training is to be done; see metrics.jsonl")
+    wait_for_all()
+    _train(config, machines, workdir, tasks)
     done = {stage.stage for stage in plan if stage.is_done}
     for seed, by_machine in folders.items():
         for name, folder in by_machine.items():

@@ -11,6 +11,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
+from jax_dns import processes
 from jax_dns.components import build
 from jax_dns.data import device_cache
 from jax_dns.errors import InputError
@@ -33,9 +34,10 @@ from jax_dns.training.batches import (
     check_outliers,
     uses_outliers,
 )
+from jax_dns.training.checkpoints import wait_for_all
 from jax_dns.training.epochs import BATCH
 from jax_dns.training.fitted import fit_model
-from jax_dns.training.trainers import BatchSource, train_model
+from jax_dns.training.trainers import FROM_HOST, BatchSource, train_model
 from jax_dns.training.vmapped import Run, train_vmapped
 from jax_dns.types import GradientModel, StoredFeatures
 
@@ -116,10 +118,12 @@ def train(
     if isinstance(model, GradientModel):
         for task in tasks:
             check_outliers(models[task.facts], task.data, task.title)
-    for task in tasks:
-        reset_if_stale(task.folder, task.key)
+    if processes.is_first():
+        for task in tasks:
+            reset_if_stale(task.folder, task.key)
+    wait_for_all()
     if _are_vmapped(config, kind, models, tasks):
-        _train_vmapped(config, kind, model, tasks, workdir, source())
+        _train_vmapped(config, kind, model, tasks, workdir, _one_device(source))
         clock.finish(kind, len(tasks))
         return
     for task in tasks:
@@ -133,10 +137,10 @@ def train(
                 segment=segment_samples(config),
                 schedule=schedule(config, kind),
                 title=task.title,
-                source=source() if kind == "discriminative" else source()._replace(mesh=None),
+                source=source() if kind == "discriminative" else _one_device(source),
                 entries=_entries(config, kind, task),
             )
-        else:
+        elif processes.is_first():
             started = time.monotonic()
             with at_work(f"{task.title}: fitting"):
                 files = [
@@ -162,7 +166,17 @@ def _entries(config: ConfigDict, kind: str, task: Task) -> dict[str, Any]:
     return entries if rate is None else entries | {"learning_rate": rate}
 
 
+def _one_device(source: GetSource) -> BatchSource:
+    """Returns the source of a training that isn't spread over devices.
+
+    Each of several processes trains it for itself, on its own device and the same batches.
+    """
+    return FROM_HOST if jax.process_count() > 1 else source()._replace(mesh=None)
+
+
 def _write_stamp(config: ConfigDict, kind: str, task: Task, files: list[Path]) -> None:
+    if not processes.is_first():
+        return
     write_stamp(
         task.folder,
         DONE,
@@ -202,7 +216,9 @@ def _train_vmapped(
     source: BatchSource,
 ) -> None:
     folder = workdir / f"{kind}_vmapped"  # checkpoints of all runs in one
-    reset_if_stale(folder, fingerprint([task.key for task in tasks]))
+    if processes.is_first():
+        reset_if_stale(folder, fingerprint([task.key for task in tasks]))
+    wait_for_all()
     train_vmapped(
         model,
         [Run(task.data, task.seed, task.folder, _entries(config, kind, task)) for task in tasks],
@@ -211,7 +227,7 @@ def _train_vmapped(
         schedule=schedule(config, kind),
         title=f"{len(tasks)} {model.name}s at once",
         source=source,
-        devices=jax.devices() if jax.device_count() > 1 else (),
+        devices=jax.devices() if jax.device_count() > 1 and jax.process_count() == 1 else (),
     )
     for task in tasks:
         _write_stamp(config, kind, task, [])

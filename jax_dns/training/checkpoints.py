@@ -5,6 +5,7 @@ without it, or with a file that differs, was interrupted or damaged, and counts 
 previous step is removed only when the new one is whole.
 """
 
+import itertools
 import json
 import os
 import shutil
@@ -15,13 +16,16 @@ from typing import Any
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+from orbax.checkpoint import multihost
 
+from jax_dns import processes
 from jax_dns.errors import InputError
 from jax_dns.files import file_digest, write_json
 
 FORMAT_VERSION = 1
 LIST = "files.json"
 OVERHEAD = 2**16  # bytes that orbax writes besides the arrays, at least
+_barriers = itertools.count()
 
 
 def save(folder: Path, step: int, state: Any) -> None:
@@ -32,9 +36,24 @@ def save(folder: Path, step: int, state: Any) -> None:
     Raises:
       InputError: the folder can't be written, as on a full disk.
     """
+    if jax.process_index() == 0:
+        _save(folder, step, state)
+    wait_for_all()
+
+
+def wait_for_all() -> None:
+    """Waits until every process of the run has come here; each calls it equally often."""
+    if jax.process_count() > 1:
+        barrier = multihost.get_barrier_sync_fn()
+        barrier(key=f"jax_dns_{next(_barriers)}", timeout_ms=1000 * processes.WAIT)
+
+
+def _save(folder: Path, step: int, state: Any) -> None:
     place = folder / str(step)
     if _is_whole(place, by_size=False):
         return
+    if jax.process_count() > 1:  # every process has the whole state, and this one writes it
+        state = jax.tree.map(np.asarray, state)
     try:
         _remove(place)
         _check_room(folder, state)
@@ -44,8 +63,6 @@ def save(folder: Path, step: int, state: Any) -> None:
     except (OSError, ValueError, RuntimeError) as error:  # tensorstore says ValueError
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"{place}: checkpoint can't be written ({reason})") from error
-    if jax.process_index() > 0:
-        return
     files = {name: [_size(place / name), file_digest(place / name)] for name in _names(place)}
     write_json(place / LIST, {"format_version": FORMAT_VERSION, "files": files})
     for old in _steps(folder):
@@ -98,16 +115,26 @@ def restore(folder: Path, step: int, like: Any) -> Any:
       The state.
     """
     default = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    several = jax.process_count() > 1
 
     def placed(leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
         # Without a sharding orbax asks for the devices that wrote the checkpoint.
-        if leaf.sharding:
+        if leaf.sharding and not several:
             return leaf
         return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=default)
 
-    abstract = jax.tree.map(lambda leaf: placed(ocp.utils.to_shape_dtype_struct(leaf)), like)
+    like = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
     with _manager(folder) as manager:
-        return manager.restore(step, args=ocp.args.StandardRestore(abstract))
+        state = manager.restore(step, args=ocp.args.StandardRestore(jax.tree.map(placed, like)))
+    return jax.tree.map(_spread, state, like) if several else state
+
+
+def _spread(array: jax.Array, like: jax.ShapeDtypeStruct) -> jax.Array:
+    """Places an array that each process has read over the devices of all."""
+    if like.sharding is None:
+        return array
+    values = np.asarray(array)
+    return jax.make_array_from_callback(values.shape, like.sharding, lambda index: values[index])
 
 
 def read_arrays(folder: Path, step: int) -> dict[str, np.ndarray]:
@@ -158,8 +185,17 @@ def _size(path: Path) -> int:
 
 
 def _manager(folder: Path) -> ocp.CheckpointManager:
-    # orbax needs absolute paths, and fails late without.
+    """Makes orbax's manager of a folder's checkpoints, for this process alone."""
+    folder = folder.absolute()  # orbax fails late without
+    alone, create = ocp.options.MultiprocessingOptions(), True
+    if jax.process_count() > 1:
+        index = jax.process_index()
+        alone = ocp.options.MultiprocessingOptions(index, {index}, f"process_{index}")
+        folder.mkdir(parents=True, exist_ok=True)
+        create = False  # which orbax demands of a process alone
     return ocp.CheckpointManager(
-        folder.absolute(),
-        options=ocp.CheckpointManagerOptions(enable_async_checkpointing=False),
+        folder,
+        options=ocp.CheckpointManagerOptions(
+            enable_async_checkpointing=False, create=create, multiprocessing_options=alone
+        ),
     )

@@ -18,7 +18,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jax_dns import preemption
+from jax_dns import preemption, processes
 from jax_dns.errors import InputError
 from jax_dns.files import write_json, write_text
 from jax_dns.training import checkpoints
@@ -86,11 +86,11 @@ def train_loop(
     if done:
         state = checkpoints.restore(last, done, state)
     records = [record for record in records if record["step"] <= done]
-    logs = {log: lambda record: record, **logs}
+    logs = {log: lambda record: record, **logs} if processes.is_first() else {}
     for path, line_of in logs.items():
         write_text(path, "".join(_log_line(line_of(record)) for record in records))
     lowest = min((r["valid_loss"] for r in records if "valid_loss" in r), default=math.inf)
-    board = _tensorboard(folder / "tensorboard") if tensorboard else None
+    board = _tensorboard(folder / "tensorboard") if tensorboard and processes.is_first() else None
     progress = Progress(title, epochs=epochs, steps_per_epoch=steps_per_epoch, done=done)
     with progress, preemption.defer_sigterm() as terminating:
 

@@ -8,7 +8,7 @@ import pytest
 
 from jax_dns import cli
 from jax_dns.commands import config_file
-from jax_dns.commands.config_file import find_config, join_values, shipped_configs
+from jax_dns.commands.config_file import find_config, shipped_configs
 
 PROJECT = Path(__file__).parents[2]
 START = "from jax_dns import config\n\n\ndef get_config():\n    c = config.get_config()\n"
@@ -41,14 +41,6 @@ def test_the_wheel_takes_the_configs_along():
     setuptools = pytest.importorskip("setuptools", reason="builds the wheel")
     found = setuptools.find_namespace_packages(PROJECT, include=["jax_dns*"])
     assert "jax_dns.configs" in found
-
-
-def test_a_space_is_as_good_as_an_equals_sign():
-    options = ("config", "workdir")
-    joined = join_values(["--config", "a.py", "--workdir", "w", "--config.x.y=1"], options)
-    assert joined == ["--config=a.py", "--workdir=w", "--config.x.y=1"]
-    untouched = ["--config=a", "b", "--workdir"]
-    assert join_values(untouched, options) == untouched
 
 
 def test_modules_beside_the_config_are_imported(tmp_path, capsys, monkeypatch):
@@ -93,5 +85,9 @@ def test_options_without_values_and_unknown_names(tmp_path, capsys):
     assert f"no such file 'nope', expected one like configs/demo.py, or one of {names}" in error_of(
         capsys, "--config", "nope", "--workdir", tmp_path
     )
-    assert error_of(capsys, "--config", "demo", "--workdir") == "Missing value for flag --workdir"
-    assert "Unknown command line flag" in error_of(capsys, "--config=demo", "--verbose")
+    missing = error_of(capsys, "--config", "demo", "--workdir")
+    assert missing == "argument --workdir: expected one argument; see jax-dns run --help"
+    required = error_of(capsys, "--config=demo")
+    assert required.startswith("the following arguments are required: --workdir")
+    unknown = error_of(capsys, "--config=demo", f"--workdir={tmp_path}", "--verbose")
+    assert unknown == "--verbose: not an option; see jax-dns run --help"

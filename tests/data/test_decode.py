@@ -8,7 +8,7 @@ import pytest
 import soundfile
 from conftest import write_clip
 
-from jax_dns.data.decode import Format, decode
+from jax_dns.data.decode import Format, decode, read_header
 from jax_dns.errors import InputError
 
 
@@ -52,6 +52,22 @@ def test_bad_recordings_are_named(tmp_path):
         with pytest.raises(InputError, match=rf"{name}: .*({message})") as error:
             decode(tmp_path / name, Format())
         assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT", "PCM_U8"])
+@pytest.mark.parametrize("rate", [16_000, 44_100])
+def test_a_header_tells_length_and_type_of_the_samples(tmp_path, subtype, rate):
+    path = write_clip(tmp_path / "a.wav", 0.3, subtype=subtype, sample_rate=rate)
+    audio_format = Format(resample=True)
+    header, audio = read_header(path, audio_format), decode(path, audio_format)
+    assert header == (len(audio), audio.dtype.itemsize)
+
+
+def test_faults_that_a_header_tells(tmp_path):
+    for name, message in bad_files(tmp_path).items():
+        if name != "nan.wav":
+            with pytest.raises(InputError, match=rf"{name}: .*({message}|cut short)"):
+                read_header(tmp_path / name, Format())
 
 
 def test_headers_of_another_length_are_not_believed(tmp_path):

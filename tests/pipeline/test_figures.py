@@ -73,7 +73,7 @@ def test_too_few_segments_for_umap_are_said(tmp_path, rng, drawn, capsys):
     assert "umap" not in drawn and "fan: no UMAP panels of 4 segments" in capsys.readouterr().out
 
 
-def test_figures_can_be_turned_off(tmp_path):
+def test_figures_can_be_turned_off():
     c = settings()
     c.evaluation.figures = False
-    assert figures.draw(c, tmp_path, {}, {}) == ""
+    assert figures.draw(c, {}, {}) == ""

@@ -288,7 +288,7 @@ def test_bad_fields_leave_a_finished_training_alone(workdir, small_config, facto
         with pytest.raises(InputError):
             run(changed, workdir)
     small_config.data.root, small_config.data.outliers = str(factory), "fan"
-    with pytest.raises(InputError, match="fan SerialOE: no outlier clips"):
+    with pytest.raises(InputError, match="fan SerialOE, seed 0: no outlier clips"):
         run(small_config, workdir, stages=("train_discriminative",))
     assert contents(workdir / "fan/discriminative") == before
 

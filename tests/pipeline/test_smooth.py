@@ -130,7 +130,7 @@ def test_neighbours_may_be_of_other_clips_alone(rng):
         proposed(test, ks=(2,), data="all", unit="clip", same_clip=same)[0].scores
         for same in (True, False)
     ]
-    np.testing.assert_array_equal(*both)
+    np.testing.assert_allclose(*both, rtol=5e-6)  # the two sum in another order
 
 
 def test_the_metric_counts(rng):

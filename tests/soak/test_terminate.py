@@ -25,7 +25,9 @@ def terminate_in(stage, workdir, delay=0.0):
 @pytest.mark.parametrize("delay", [3.0, 5.0])
 def test_terminated_while_training(undisturbed, tmp_path, delay):
     code, text = terminate_in("train_discriminative", tmp_path / "w", delay)
-    assert code == 143 and "jax-dns: error: terminated; the same command goes on" in text
+    assert (
+        code == 143 and "jax-dns: error: terminated; run the same command again to resume" in text
+    )
     assert "Traceback" not in text
     code, text = finish(tmp_path / "w")
     assert code == 0, text

@@ -1,0 +1,102 @@
+"""Two processes on this host train, embed and smooth one run."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jax_dns.segments_file import read_segments
+
+TESTS = Path(__file__).parents[1]
+CONFIG = Path(__file__).with_name("toy_config.py")
+
+
+def start(workdir, *options, devices=1):
+    """`jax-dns run` as a process of its own."""
+    environment = os.environ | {
+        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+        "JAX_PLATFORMS": "cpu",
+        "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent)]),
+    }
+    arguments = [f"--config={CONFIG}", f"--workdir={workdir}", *options]
+    return subprocess.Popen(
+        [sys.executable, "-m", "jax_dns", "run", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+
+
+def start_two(workdir, *options):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    common = ["--distributed", f"--coordinator=127.0.0.1:{port}", "--num-processes=2"]
+    return [start(workdir, *common, f"--process-id={i}", *options) for i in range(2)]
+
+
+def end(processes, code=0):
+    """Output and errors of each."""
+    texts = [process.communicate(timeout=300) for process in processes]
+    assert [process.returncode for process in processes] == [code] * len(processes), texts
+    return texts
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory):
+    """A workdir that two processes have finished, and what they printed."""
+    workdir = tmp_path_factory.mktemp("two") / "w"
+    return workdir, end(start_two(workdir))
+
+
+def test_two_processes_end_as_one_with_two_devices_does(together, tmp_path):
+    workdir, _ = together
+    end([start(tmp_path / "w", devices=2)])
+    for machine in ("fan", "valve"):
+        ours, theirs = (
+            read_segments(w / machine / "segments.npz")[0] for w in (workdir, tmp_path / "w")
+        )
+        np.testing.assert_array_equal(ours.clip, theirs.clip)
+        np.testing.assert_allclose(ours.score, theirs.score, rtol=1e-4)
+        np.testing.assert_allclose(ours.feature, theirs.feature, rtol=1e-3, atol=1e-4)
+    left, right = (
+        json.loads((w / "results.json").read_text())["readings"] for w in (workdir, tmp_path / "w")
+    )
+    assert left.keys() == right.keys() and left["pooled"].keys() == {"fan", "valve"}
+
+
+def test_one_writes_and_prints(together):
+    workdir, ((out, _), (silence, _)) = together
+    assert "plan:" in out and "All-hmean" in out
+    assert all(line.startswith("[Gloo]") for line in silence.splitlines())  # not Python's
+    for kind in ("generative", "discriminative"):
+        lines = (workdir / f"fan/{kind}/metrics.jsonl").read_text().splitlines()
+        assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3]
+    left = [p for p in workdir.rglob("*") if ".partial" in p.name or "-tmp-" in p.name]
+    assert not left and not (workdir / ".lock_owner.json").exists()
+
+
+def test_they_resume_and_find_nothing_to_do(together):
+    workdir, _ = together
+    (out, _), _ = end(start_two(workdir))
+    assert "nothing to do" in out
+
+
+def test_a_trained_run_goes_on_alone_and_with_more_epochs(together, tmp_path):
+    workdir, _ = together
+    (out, _) = end([start(workdir)])[0]
+    assert "nothing to do" in out
+    more = "--config.discriminative.epochs=4"
+    (out, _), _ = end(start_two(workdir, more))
+    assert "discriminative.epochs is 4, was 3" in out and "trained in" in out
+
+
+def test_an_incomplete_command_line_is_one_line(tmp_path):
+    (_, errors) = end([start(tmp_path / "w", "--distributed")], code=2)[0]
+    assert len(errors.splitlines()) == 1 and "--distributed: " in errors
