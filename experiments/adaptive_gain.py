@@ -25,8 +25,20 @@ from typing import NamedTuple
 
 import numpy as np
 from command_line import make_parser, run_main
-from paper.amounts import ADAPTIVE, BASE, FUSION, HALF, KS, STRICT, amounts, fixed
 from paper.cells import Cell, CellDraw, draw, load_cells
+from paper.rules_on_draws import (
+    ADAPTIVE,
+    BASE,
+    FUSION,
+    HALF,
+    KS,
+    STRICT,
+    Choice,
+    choose,
+    fixed,
+    neighbourhood,
+    rate_rules,
+)
 from paper.variants import (
     FINE,
     GATED_BOTH,
@@ -42,7 +54,7 @@ from tqdm import tqdm
 
 from jax_dns.evaluation.metrics import bulk_auc
 from jax_dns.evaluation.tables import Table, to_markdown
-from jax_dns.smoothing.adaptive import MIN_MIX, STRICT_GATE, smooth_adaptively
+from jax_dns.smoothing.adaptive import MIN_MIX, STRICT_GATE
 from jax_dns.smoothing.separation import GATE
 
 ORACLE = "oracle K"
@@ -111,7 +123,7 @@ def rate_cells(draws: Draws, *, variants: bool) -> list[Gains]:
     for source in dict.fromkeys(cell.source for cell in cells):
         for number, seed, rows, _ in draws.of_source(source):
             cell = cells[number]
-            scores, _ = amounts(cell, rows)
+            scores = rate_rules(cell, rows)
             if variants:
                 scores |= gated_variants(cell, rows)
                 scores |= pooled_normals(cells, number, rows, seed)
@@ -176,14 +188,11 @@ def null_table(draws: Draws) -> Table:
     return Table([*head, "draws"], rows, "Null test: a_G is to be kept")
 
 
-def _null_choice(cell: Cell, rows: CellDraw, name: str, rng: np.random.Generator):
-    u, r = rows
-    both = np.concatenate([u, r])
-    mixed = rng.permutation(both)
-    place = {"score": both, "feature": both, name: mixed}
+def _null_choice(cell: Cell, rows: CellDraw, name: str, rng: np.random.Generator) -> Choice:
+    both = np.concatenate(rows)
+    place = {"score": both, "feature": both, name: rng.permutation(both)}
     score, feature = cell.score[place["score"]], cell.feature[place["feature"]]
-    m = len(u)
-    return smooth_adaptively(score[:m], feature[:m], score[m:], feature[m:])
+    return choose(neighbourhood(score, feature, len(rows.unlabelled)))
 
 
 if __name__ == "__main__":
