@@ -19,14 +19,26 @@ The null test permutes a cell's scores, or its features, over all its items. Pri
 """
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from command_line import make_parser, run_main
-from paper.amounts import ADAPTIVE, BASE, FUSION, HALF, KS, STRICT, amounts, fixed
 from paper.cells import Cell, CellDraw, draw, load_cells
+from paper.rules_on_draws import (
+    ADAPTIVE,
+    BASE,
+    FUSION,
+    HALF,
+    KS,
+    STRICT,
+    Choice,
+    choose,
+    fixed,
+    neighbourhood,
+    rate_rules,
+)
 from paper.variants import (
     FINE,
     GATED_BOTH,
@@ -42,7 +54,7 @@ from tqdm import tqdm
 
 from jax_dns.evaluation.metrics import bulk_auc
 from jax_dns.evaluation.tables import Table, to_markdown
-from jax_dns.smoothing.adaptive import MIN_MIX, STRICT_GATE, smooth_adaptively
+from jax_dns.smoothing.adaptive import MIN_MIX, STRICT_GATE
 from jax_dns.smoothing.separation import GATE
 
 ORACLE = "oracle K"
@@ -67,6 +79,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--workdir", type=Path, action="append", default=[], help="of a finished run")
     add("--source", action="append", default=[], help="only this source; may be repeated")
     add("--draws", type=int, default=3, help="of each cell (default: 3)")
+    add("--known", type=int, default=10**6, help="known normals at most (default: all)")
     add("--no-variants", action="store_true", help="leave out the variants, which take longest")
     return parser.parse_args(arguments)
 
@@ -76,21 +89,41 @@ def main(arguments: list[str] | None = None) -> None:
     options = parse(arguments)
     cells = load_cells(options.data, options.workdir)
     cells = [cell for cell in cells if not options.source or cell.source in options.source]
-    gains = rate_cells(cells, options.draws, variants=not options.no_variants)
+    draws = Draws(cells, options.draws, options.known)
+    gains = rate_cells(draws, variants=not options.no_variants)
     rules = [*RULES, ORACLE, *([] if options.no_variants else [*VARIANTS, *TRANSFERS])]
     print(to_markdown(gain_table(cells, gains, rules)), "\n")
-    print(to_markdown(null_table(cells, options.draws)))
+    print(to_markdown(null_table(draws)))
 
 
-def rate_cells(cells: Sequence[Cell], draws: int, *, variants: bool) -> list[Gains]:
+class Draws(NamedTuple):
+    """What is drawn of each cell."""
+
+    cells: Sequence[Cell]
+    count: int
+    known: int  # known normals at most
+
+    def of_source(self, source: str) -> Iterator[tuple[int, int, CellDraw, np.random.Generator]]:
+        """Yields number of the cell, number of the draw, rows and generator of one source."""
+        numbers = [i for i, cell in enumerate(self.cells) if cell.source == source]
+        for number in tqdm(numbers, desc=source, unit="cell", mininterval=5):
+            for seed in range(self.count):
+                rng = np.random.default_rng([number, seed])
+                rows = draw(self.cells[number], None, rng)
+                if rows is None:
+                    break
+                if len(rows.known) > self.known:
+                    rows = rows._replace(known=rng.permutation(rows.known)[: self.known])
+                yield number, seed, rows, rng
+
+
+def rate_cells(draws: Draws, *, variants: bool) -> list[Gains]:
     """Rates every rule on every draw of every cell."""
-    gains = []
-    for number, cell in enumerate(tqdm(cells, unit="cell", mininterval=5)):
-        for seed in range(draws):
-            rows = draw(cell, None, np.random.default_rng([number, seed]))
-            if rows is None:
-                break
-            scores, _ = amounts(cell, rows)
+    cells, gains = draws.cells, []
+    for source in dict.fromkeys(cell.source for cell in cells):
+        for number, seed, rows, _ in draws.of_source(source):
+            cell = cells[number]
+            scores = rate_rules(cell, rows)
             if variants:
                 scores |= gated_variants(cell, rows)
                 scores |= pooled_normals(cells, number, rows, seed)
@@ -137,19 +170,15 @@ def _figures(sums: np.ndarray) -> np.ndarray:
         return 100 * np.stack([gain / count, gain / oracle, harmed / count])
 
 
-def null_table(cells: Sequence[Cell], draws: int) -> Table:
+def null_table(draws: Draws) -> Table:
     """Returns how often a_G is kept where scores or features are permuted over a cell's items."""
     rows = []
-    for source in dict.fromkeys(cell.source for cell in cells):
+    for source in dict.fromkeys(cell.source for cell in draws.cells):
         for name in ("score", "feature"):
-            choices = []
-            for number, cell in enumerate(cells):
-                for seed in range(draws if cell.source == source else 0):
-                    rng = np.random.default_rng([number, seed])
-                    one = draw(cell, None, rng)
-                    if one is None:
-                        break
-                    choices.append(_null_choice(cell, one, name, rng))
+            choices = [
+                _null_choice(draws.cells[number], rows_of, name, rng)
+                for number, _, rows_of, rng in draws.of_source(source)
+            ]
             ratio, mix, k = np.asarray([(c.ratio, c.mix, c.k) for c in choices]).T
             matched = mix >= MIN_MIX
             kept = [k == 1, *(~(matched & (ratio >= gate)) for gate in (GATE, STRICT_GATE))]
@@ -159,14 +188,11 @@ def null_table(cells: Sequence[Cell], draws: int) -> Table:
     return Table([*head, "draws"], rows, "Null test: a_G is to be kept")
 
 
-def _null_choice(cell: Cell, rows: CellDraw, name: str, rng: np.random.Generator):
-    u, r = rows
-    both = np.concatenate([u, r])
-    mixed = rng.permutation(both)
-    place = {"score": both, "feature": both, name: mixed}
+def _null_choice(cell: Cell, rows: CellDraw, name: str, rng: np.random.Generator) -> Choice:
+    both = np.concatenate(rows)
+    place = {"score": both, "feature": both, name: rng.permutation(both)}
     score, feature = cell.score[place["score"]], cell.feature[place["feature"]]
-    m = len(u)
-    return smooth_adaptively(score[:m], feature[:m], score[m:], feature[m:])
+    return choose(neighbourhood(score, feature, len(rows.unlabelled)))
 
 
 if __name__ == "__main__":

@@ -30,8 +30,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from command_line import make_parser, run_main
-from paper.amounts import ADAPTIVE, BASE, FUSION, HALF, KS, STRICT, amounts, fixed
 from paper.cells import Cell, draw, load_cells
+from paper.rules_on_draws import ADAPTIVE, BASE, FUSION, HALF, KS, STRICT, fixed, rate_rules
 from tqdm import tqdm
 
 from jax_dns.errors import InputError
@@ -118,7 +118,7 @@ def rate_cells(cells: Sequence[Cell], shares: Sequence[float], draws: int) -> li
                 rows = draw(cell, share, np.random.default_rng([number, seed]))
                 if rows is None:
                     break
-                scores, _ = amounts(cell, rows)
+                scores = rate_rules(cell, rows)
                 label = cell.anomaly[rows.unlabelled].astype(int)
                 auc, pauc = bulk_auc(label, np.stack(list(scores.values())))
                 names = list(scores)

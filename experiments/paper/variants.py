@@ -5,18 +5,19 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 from paper.cells import Cell, CellDraw, draw
-
-from jax_dns.smoothing.adaptive import (
-    FEWEST_KNOWN,
-    KS,
-    LEVEL,
-    MIN_MIX,
-    gaussianise,
-    guard_value,
-    smooth_adaptively,
+from paper.rules_on_draws import (
+    choose,
+    guard,
+    mixtures,
+    neighbour_means,
+    neighbourhood,
+    p_value,
+    separation,
+    standardise,
 )
-from jax_dns.smoothing.api import smooth_grid
-from jax_dns.smoothing.separation import WEIGHTS, choose, permutation_p_value, separations
+
+from jax_dns.smoothing.adaptive import FEWEST_KNOWN, LEVEL, MIN_MIX, gaussianise
+from jax_dns.smoothing.separation import GATE, WEIGHTS
 
 UNTESTED, FINE, GATED_FUSION, GATED_BOTH = "no test", "19 weights", "gated fusion", "gated both"
 POOLED = "8 known a section, pooled"
@@ -39,30 +40,22 @@ def gated_variants(cell: Cell, rows: CellDraw) -> dict[str, Float[np.ndarray, " 
     """
     u, r = rows
     both, m = np.concatenate([u, r]), len(u)
-    g, d = gaussianise(cell.score[both]), gaussianise(cell.discriminative[both])
-    feature = cell.feature[both]
-    ks = [k for k in KS if k <= 2 * len(both) // 3]
-    own, other = _standardise(g), _standardise(d)
-    means = neighbour_means(g, feature, ks)
+    items = neighbourhood(cell.score[both], cell.feature[both], m)
+    own, other = standardise(items.g), standardise(gaussianise(cell.discriminative[both]))
+    coarse = mixtures(items)[0]
     fused = np.stack([w * own + (1 - w) * other for w in (*WEIGHTS, 0.0)])
-    passed = permutation_p_value(g, feature, ks, n_unlabelled=m) <= LEVEL
-    refused = guard_value(cell.feature[u], cell.feature[r]) < MIN_MIX or len(r) < FEWEST_KNOWN
-
-    def smoothed(weights: Sequence[float]) -> np.ndarray:
-        w = np.asarray(weights)[:, None]
-        return np.concatenate([w * own + (1 - w) * mean for mean in means])
+    passed = p_value(items) <= LEVEL
+    refused = len(r) < FEWEST_KNOWN or guard(items) < MIN_MIX
 
     def gated(candidates: np.ndarray) -> np.ndarray:
-        candidates = np.concatenate([own[None], candidates]).astype(np.float32)
-        chosen, _ = choose(*separations(candidates, n_unlabelled=m))
-        return candidates[0 if refused else chosen, :m]
+        chosen, ratio = separation(candidates, m)
+        return candidates[0 if refused or ratio < GATE else chosen, :m]
 
-    coarse = smoothed(WEIGHTS)
     return {
         UNTESTED: gated(coarse),
-        FINE: gated(smoothed(FINE_WEIGHTS)) if passed else own[:m],
-        GATED_FUSION: gated(fused),
-        GATED_BOTH: gated(np.concatenate([coarse, fused]) if passed else fused),
+        FINE: gated(mixtures(items, FINE_WEIGHTS)[0]) if passed else own[:m],
+        GATED_FUSION: gated(np.concatenate([own[None], fused])),
+        GATED_BOTH: gated(np.concatenate([coarse if passed else own[None], fused])),
     }
 
 
@@ -91,12 +84,7 @@ def pooled_normals(
             theirs = draw(other, None, rng)
             known += [(other, theirs.known)] if theirs else []
     known = [(one, rng.permutation(normals)[:FEW]) for one, normals in known]
-    score, feature = (
-        np.concatenate([getattr(one, name)[normals] for one, normals in known])
-        for name in ("score", "feature")
-    )
-    u = rows.unlabelled
-    return {POOLED: smooth_adaptively(cell.score[u], cell.feature[u], score, feature).scores}
+    return {POOLED: _choose_by(cell, rows.unlabelled, known).scores}
 
 
 def transferred(
@@ -113,7 +101,7 @@ def transferred(
     Returns:
       Variant -> [m] scores; nothing for cells without a source domain beside them.
     """
-    cell = cells[number]
+    cell, u = cells[number], rows.unlabelled
     if not cell.machine.endswith("target"):
         return {}
     beside = next(
@@ -123,27 +111,19 @@ def transferred(
         and other.machine == cell.machine.removesuffix("target") + "source"
     )
     theirs = draw(beside, None, np.random.default_rng([number, seed]))
-    u = rows.unlabelled
-    x, a = cell.feature[u], cell.score[u]
-    known = beside.score[theirs.known], beside.feature[theirs.known]
-    choice = smooth_adaptively(
-        beside.score[theirs.unlabelled], beside.feature[theirs.unlabelled], *known
-    )
-    by_choice = a
+    choice = _choose_by(beside, theirs.unlabelled, [(beside, theirs.known)])
+    by_choice = cell.score[u]
     if 1 < choice.k <= len(u):
-        g = gaussianise(a)
-        mean = neighbour_means(g, x, [choice.k])[0]
-        by_choice = choice.weight * _standardise(g) + (1 - choice.weight) * mean
-    return {CHOICE: by_choice, NORMALS: smooth_adaptively(a, x, *known).scores}
+        items = neighbourhood(cell.score[u], cell.feature[u], len(u))
+        mean = standardise(neighbour_means(items.g, items.near, [choice.k])[0])
+        by_choice = choice.weight * standardise(items.g) + (1 - choice.weight) * mean
+    return {CHOICE: by_choice, NORMALS: _choose_by(cell, u, [(beside, theirs.known)]).scores}
 
 
-def neighbour_means(
-    g: Float[np.ndarray, " n"], features: Float[np.ndarray, "n d"], ks: Sequence[int]
-) -> Float[np.ndarray, "k n"]:
-    """Returns the standardised means over the K - 1 nearest, for each K."""
-    grid = smooth_grid(g, features, ks)
-    return np.stack([_standardise((k * row - g) / (k - 1)) for k, row in zip(ks, grid)])
-
-
-def _standardise(values: np.ndarray) -> np.ndarray:
-    return (values - values.mean()) / (values.std() + 1e-12)
+def _choose_by(cell: Cell, unlabelled: np.ndarray, known: Sequence[tuple[Cell, np.ndarray]]):
+    """Chooses for some of a cell's items by known normals of one or several cells."""
+    score, feature = (
+        np.concatenate([getattr(c, name)[rows] for c, rows in [(cell, unlabelled), *known]])
+        for name in ("score", "feature")
+    )
+    return choose(neighbourhood(score, feature, len(unlabelled)))
