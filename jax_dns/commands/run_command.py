@@ -68,7 +68,7 @@ def main(arguments: list[str]) -> None:
     config = values.config
     if not isinstance(config, ConfigDict):
         raise UsageError(f"--config: get_config() gives {config!r}, expected a ConfigDict")
-    _keep_compiled(config.compilation_cache)
+    keep_compiled(config.compilation_cache)
     from jax_dns.pipeline import STAGES, run
     from jax_dns.pipeline.workdir import make_workdir
 
@@ -80,7 +80,7 @@ def main(arguments: list[str]) -> None:
         print(add_report(make_workdir(values.workdir)))
 
 
-def _keep_compiled(keep: bool) -> None:
+def keep_compiled(keep: bool) -> None:
     """Lets JAX keep compiled programs in the user's cache folder, where there is one."""
     if keep and has_home() and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         import jax

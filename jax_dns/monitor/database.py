@@ -73,6 +73,33 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def make_folder(folder: Path) -> Path:
+    """Makes the folder of a history.
+
+    Raises:
+      InputError: it can't be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: can't be made ({error.strerror})") from error
+    return folder
+
+
+def read_facts(connection: sqlite3.Connection, path: Path) -> dict[str, int | str]:
+    """Reads a database's facts; {} of a new one.
+
+    Raises:
+      InputError: it isn't a database.
+    """
+    try:
+        if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            return {}
+        return dict(connection.execute("SELECT name, value FROM meta").fetchall())
+    except sqlite3.Error as error:
+        raise InputError(f"{path}: not a history ({error})") from error
+
+
 def make_tables(connection: sqlite3.Connection, path: Path, facts: dict[str, int | str]) -> None:
     """Makes the tables of a new database, or compares an old one's facts.
 
@@ -87,11 +114,11 @@ def make_tables(connection: sqlite3.Connection, path: Path, facts: dict[str, int
     facts = {"format_version": FORMAT_VERSION} | facts
     connection.execute("BEGIN IMMEDIATE")
     try:
-        if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        if not read_facts(connection, path):
             for statement in filter(str.strip, TABLES.split(";")):
                 connection.execute(statement)
             connection.executemany("INSERT INTO meta VALUES (?, ?)", facts.items())
-        known = dict(connection.execute("SELECT name, value FROM meta").fetchall())
+        known = read_facts(connection, path)
         for name, value in facts.items():
             if value not in (known.get(name), ""):
                 raise InputError(

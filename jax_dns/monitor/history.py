@@ -11,37 +11,41 @@ it was never committed and is overwritten. So a kill at any moment leaves all of
 import contextlib
 import json
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Bool, Float
 
 from jax_dns.errors import InputError
-from jax_dns.monitor.database import DATABASE, ROWS, ClipRecord, connect, insert_clip, make_tables
+from jax_dns.monitor.database import (
+    DATABASE,
+    ROWS,
+    ClipRecord,
+    connect,
+    insert_clip,
+    make_folder,
+    make_tables,
+    read_facts,
+)
 from jax_dns.monitor.export import export_items, largest_difference
 from jax_dns.monitor.neighbor_lists import Items
 from jax_dns.monitor.section_rows import (
     Section,
+    SmoothedItems,
     load_section,
     map_features,
+    read_features,
+    read_smoothed,
     within_window,
     without_expired,
     write_features,
 )
 from jax_dns.monitor.section_update import update_section
 
-
-class SmoothedItems(NamedTuple):
-    """Live items in the order of their arrival."""
-
-    clip: Shaped[np.ndarray, " n"]  # names
-    segment: Int[np.ndarray, " n"]
-    score: Float[np.ndarray, " n"]
-    smoothed: Float[np.ndarray, " n"]
-    time: Float[np.ndarray, " n"]
-    evidence: Bool[np.ndarray, " n"]
+DEFAULT_K = 16
 
 
 class History:
@@ -55,13 +59,14 @@ class History:
 
     @classmethod
     def open(
-        cls, folder: Path, *, k: int = 16, spare: int | None = None, model: str = ""
+        cls, folder: Path, *, k: int | None = None, spare: int | None = None, model: str = ""
     ) -> "History":
         """Opens a history, or makes a new one.
 
         Args:
           folder: of its files.
-          k: K of the smoothed scores, the item itself counted.
+          k: K of the smoothed scores, the item itself counted; None: the history's, 16 for a new
+            one.
           spare: neighbours kept beyond the K - 1, so that few searches are needed when items
             expire; None: a quarter of K, at least 8.
           model: digest of the trained components; "" accepts any.
@@ -72,16 +77,14 @@ class History:
         Raises:
           InputError: a folder that can't be used, another K or model than the history's.
         """
-        if k < 1:
+        if k is not None and k < 1:
             raise InputError(f"k: {k}, expected 1 or more")
-        spare = max(8, k // 4) if spare is None else spare
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"{folder}: can't be made ({error.strerror})") from error
-        path = folder / DATABASE
+        path = make_folder(folder) / DATABASE
         connection = connect(path)
         try:
+            known = read_facts(connection, path)
+            k = k or known.get("k", DEFAULT_K)
+            spare = known.get("spare", max(8, k // 4)) if spare is None else spare
             make_tables(connection, path, {"k": k, "spare": spare, "model": model})
         except InputError:
             connection.close()
@@ -110,6 +113,12 @@ class History:
             raise
         finally:
             self._pending = None
+
+    def sections(self) -> list[tuple[str, int]]:
+        """Returns machine type and section of everything in the history."""
+        return self.connection.execute(
+            "SELECT machine, section FROM section ORDER BY machine, section"
+        ).fetchall()
 
     def seen(self, machine: str, section: int, digest: str) -> bool:
         """Returns whether a section has had a clip of the same samples."""
@@ -219,22 +228,7 @@ class History:
 
     def smoothed(self, machine: str, section: int) -> SmoothedItems:
         """Returns the live items of a section with their smoothed scores as they are now."""
-        columns: list[Sequence[Any]] = (
-            list(
-                zip(
-                    *self.connection.execute(
-                        "SELECT clip.name, segment, item.score, smoothed, time, evidence FROM list "
-                        "JOIN item ON item.id = list.id JOIN clip ON clip.id = item.clip "
-                        "JOIN section ON section.id = clip.section "
-                        "WHERE machine = ? AND section.section = ? ORDER BY list.id",
-                        (machine, section),
-                    )
-                )
-            )
-            or [()] * 6
-        )
-        types = (str, np.int64, np.float32, np.float64, np.float64, bool)
-        return SmoothedItems(*(np.asarray(c, t) for c, t in zip(columns, types)))
+        return read_smoothed(self.connection, machine, section)
 
     def live_features(self, machine: str, section: int) -> Float[np.ndarray, "n d"]:
         """Returns the features of a section's live items, in the order of `smoothed`."""
@@ -242,6 +236,20 @@ class History:
         if state is None:
             return np.zeros((0, 0), np.float32)
         return np.asarray(map_features(self.folder, state)[state.items.live])
+
+    def mean_features(
+        self, machine: str, section: int, clips: Sequence[int]
+    ) -> Float[np.ndarray, "c d"]:
+        """Returns the mean feature of each of some clips, expired ones too."""
+        state = self._section(machine, section)
+        means = []
+        for clip in clips:
+            first, count = self.connection.execute(
+                "SELECT min(id), count(*) FROM item WHERE clip = ?", (clip,)
+            ).fetchone()
+            rows = read_features(self.folder, state, first - state.number * ROWS, count)
+            means.append(rows.mean(0, dtype=np.float64))
+        return np.asarray(means)
 
     def export(self, path: Path) -> int:
         """Writes every item to a .csv or .parquet file; returns their number."""
@@ -251,12 +259,12 @@ class History:
         """Returns the largest difference from a full recomputation, see `largest_difference`."""
         return largest_difference(self, machine, section)
 
-    def emit(self, time: float, event: str, **content: Any) -> None:
+    def emit(self, event: str, **content: Any) -> None:
         """Adds an event to those that the service prints, with the transaction or not at all."""
+        text = json.dumps({"event": event} | content, ensure_ascii=False, allow_nan=False)
         with self.transaction():
             self.connection.execute(
-                "INSERT INTO event (time, content) VALUES (?, ?)",
-                (time, json.dumps({"event": event} | content, ensure_ascii=False)),
+                "INSERT INTO event (time, content) VALUES (?, ?)", (time.time(), text)
             )
 
     def _section(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int, Shaped
 
 from jax_dns.monitor.database import ROWS
 from jax_dns.monitor.neighbor_lists import Items
@@ -52,6 +52,32 @@ def load_section(
     return Section(number, dimension, vector, base - ids[0], score, time, evidence, items)
 
 
+class SmoothedItems(NamedTuple):
+    """Live items in the order of their arrival."""
+
+    clip: Shaped[np.ndarray, " n"]  # names
+    number: Int[np.ndarray, " n"]  # of the clip, in the history
+    segment: Int[np.ndarray, " n"]
+    score: Float[np.ndarray, " n"]
+    smoothed: Float[np.ndarray, " n"]
+    time: Float[np.ndarray, " n"]
+    evidence: Bool[np.ndarray, " n"]
+
+
+def read_smoothed(connection: sqlite3.Connection, machine: str, section: int) -> SmoothedItems:
+    """Reads a section's live items."""
+    rows = connection.execute(
+        "SELECT clip.name, clip.id, segment, item.score, smoothed, time, evidence FROM list "
+        "JOIN item ON item.id = list.id JOIN clip ON clip.id = item.clip "
+        "JOIN section ON section.id = clip.section "
+        "WHERE machine = ? AND section.section = ? ORDER BY list.id",
+        (machine, section),
+    ).fetchall()
+    types = (str, np.int64, np.int64, np.float32, np.float64, np.float64, bool)
+    columns = zip(*rows) if rows else [()] * len(types)
+    return SmoothedItems(*(np.asarray(c, t) for c, t in zip(columns, types)))
+
+
 def map_features(folder: Path, state: Section) -> Float[np.ndarray, "n d"]:
     """Maps the features of a section's rows into memory."""
     shape = len(state.score), state.dimension
@@ -59,6 +85,17 @@ def map_features(folder: Path, state: Section) -> Float[np.ndarray, "n d"]:
         return np.zeros(shape, np.float32)
     offset = 4 * state.base * state.dimension
     return np.memmap(_feature_file(folder, state), np.float32, "r", offset, shape)
+
+
+def read_features(folder: Path, state: Section, first: int, count: int) -> np.ndarray:
+    """Reads features from a row of the file on, expired ones too."""
+    values = np.fromfile(
+        _feature_file(folder, state),
+        np.float32,
+        count * state.dimension,
+        offset=4 * first * state.dimension,
+    )
+    return values.reshape(count, state.dimension)
 
 
 def write_features(folder: Path, state: Section, features: Float[np.ndarray, "s d"]) -> None:

@@ -38,6 +38,7 @@ class ClipScorer(NamedTuple):
       segments: the run's, training and test.
       audio_format: the sound that `score` expects.
       aggregate: how a clip's segment scores become its score, see `clip_scores`.
+      typical_samples: length of most of the run's clips.
       score: (samples [t], section) -> a_G [s] and f_D [s, d] of the segments.
     """
 
@@ -46,6 +47,7 @@ class ClipScorer(NamedTuple):
     segments: Segments
     audio_format: Format
     aggregate: str
+    typical_samples: int
     score: Score
 
 
@@ -87,9 +89,14 @@ def _open(config: ConfigDict, name: str, folder: Path) -> ClipScorer:
     ]
     d = config.data
     model = fingerprint(stamps, d.segment_seconds, d.segment_hop_seconds)
-    score = _scorer(name, *components, segment=segment_samples(config), hop=hop_samples(config))
+    segment, hop = segment_samples(config), hop_samples(config)
+    score = _scorer(name, *components, segment=segment, hop=hop)
     audio_format = Format(d.sample_rate, d.channel, d.resample)
-    return ClipScorer(name, model, segments, audio_format, config.smoothing.aggregate, score)
+    n_segments = int(np.median(np.unique(segments.clip, return_counts=True)[1]))
+    typical = segment + hop * (n_segments - 1)
+    return ClipScorer(
+        name, model, segments, audio_format, config.smoothing.aggregate, typical, score
+    )
 
 
 def _scorer(

@@ -27,7 +27,9 @@ def test_csv_holds_every_item(history, tmp_path):
         rows = list(csv.DictReader(file))
     assert [row["live"] for row in rows] == list("000111111111")
     assert rows[6]["clip"] == 'ファン, "1".wav' and rows[6]["section"] == "1"
-    assert [float(row["smoothed"]) for row in rows[6:]] == history.smoothed("fan", 1)[3].tolist()
+    assert [float(row["smoothed"]) for row in rows[6:]] == history.smoothed(
+        "fan", 1
+    ).smoothed.tolist()
 
 
 def test_parquet_holds_the_same(history, tmp_path):
