@@ -11,6 +11,7 @@ from jax_dns.errors import InputError, UsageError
 COMMANDS = {
     "run": "train, score, smooth and evaluate, as a config says",
     "score": "score new recordings with a finished run",
+    "monitor": "score recordings as they arrive, keep their history, raise alarms",
     "report": "make a finished run's report.html again",
     "smooth": "smooth the scores of your own system (Eq. 7)",
     "evaluate": "AUC and pAUC of score files",

@@ -6,8 +6,6 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from ml_collections import ConfigDict
-
 from jax_dns import processes
 from jax_dns.commands.config_file import load_config, one_line, shipped_configs
 from jax_dns.commands.parser import Parser
@@ -36,7 +34,7 @@ def main(arguments: list[str]) -> None:
     """Runs the pipeline; fields of the config are ml_collections' flags."""
     options, fields = _parser().parse_known_args(arguments)
     config = load_config(options.config, fields)
-    _keep_compiled(config)
+    keep_compiled(config.compilation_cache)
     if options.distributed:
         _join(options)
     from jax_dns.pipeline import STAGES, run
@@ -105,10 +103,9 @@ def _join(options: Namespace) -> None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
 
 
-def _keep_compiled(config: ConfigDict) -> None:
+def keep_compiled(keep: bool) -> None:
     """Lets JAX keep compiled programs in the user's cache folder, where there is one."""
-    keep = config.compilation_cache and has_home()
-    if keep and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    if keep and has_home() and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         import jax
 
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")

@@ -70,7 +70,7 @@ def pending(
     with_history: bool = False,
 ) -> Pending:
     """Finds what the embed stage has to do; the arguments and errors are those of `embed`."""
-    stamps = {kind: _stamp_of(config, kind, name, trained or folder) for kind in KINDS}
+    stamps = {kind: stamp_of(config, kind, name, trained or folder) for kind in KINDS}
     model = fingerprint(stamps, config.data.segment_seconds, config.data.segment_hop_seconds)
     digests = {clip.name: machine.store.digest[row] for row, clip in enumerate(machine.clips)}
     split = _splits(config, machine, seed)
@@ -151,7 +151,18 @@ def embed(
     write_stamp(folder, STAMP, todo.key, files=files, **todo.entries)
 
 
-def _stamp_of(config: ConfigDict, kind: str, name: str, folder: Path) -> dict[str, Any]:
+def stamp_of(config: ConfigDict, kind: str, name: str, folder: Path) -> dict[str, Any]:
+    """Returns what identifies a trained component, or stored features.
+
+    Args:
+      config: of the run.
+      kind: "generative" or "discriminative".
+      name: the machine type.
+      folder: of the machine type in the run that trained it.
+
+    Raises:
+      InputError: it isn't trained, or was trained with other settings.
+    """
     component = describe(config, kind)
     if isinstance(component, StoredFeatures):
         return {"features": component.digest(name)}

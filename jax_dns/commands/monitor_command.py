@@ -1,0 +1,187 @@
+"""`jax-dns monitor`: the operating phase, a trained run that scores what arrives in a folder."""
+
+import argparse
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from jax_dns.commands.parser import Parser
+from jax_dns.errors import InputError
+
+DESCRIPTION = """Score recordings as they arrive in a folder, keep their history, and raise alarms.
+
+  jax-dns monitor --workdir=runs/mine --inbox=/recordings --history=/var/history
+  jax-dns monitor acknowledge --history=/var/history --clip=123 --as=normal
+  jax-dns monitor export --history=/var/history --out=items.parquet
+  jax-dns monitor check --history=/var/history
+  jax-dns monitor replay --history=/var/history --hits=2 --window=3
+
+Each event is a line of JSON on standard output. experiments/monitoring.md explains them.
+"""
+
+
+def main(arguments: list[str]) -> None:
+    """Runs the service, or one of the commands on a history."""
+    actions = {
+        "acknowledge": _acknowledge,
+        "export": _export,
+        "check": _check,
+        "replay": _replay,
+    }
+    if arguments and arguments[0] in actions:
+        actions[arguments[0]](arguments[1:])
+    else:
+        _watch(arguments)
+
+
+def _watch(arguments: list[str]) -> None:
+    parser = Parser("monitor", DESCRIPTION)
+    parser.add_argument("--workdir", required=True, type=Path, help="a finished run's folder")
+    parser.add_argument("--inbox", required=True, type=Path, help="folder of arriving recordings")
+    parser.add_argument("--history", required=True, type=Path, help="folder for the history")
+    parser.add_argument("--once", action="store_true", help="stop when the inbox is dealt with")
+    parser.add_argument("--seed", type=int, help="of the training, of a run with several")
+    parser.add_argument("--k", type=int, help="K of the smoothed scores (the history's, or 16)")
+    files = parser.add_argument_group("files")
+    files.add_argument("--rule", help="regular expression with groups machine and section")
+    files.add_argument("--settle", type=float, default=1.0, help="s a whole file is unchanged (1)")
+    files.add_argument("--patience", type=float, default=30.0, help="s until the quarantine (30)")
+    files.add_argument("--take", action="store_true", help="move scored files to the history")
+    kept = parser.add_argument_group("history")
+    kept.add_argument("--keep-items", type=int, help="segments of a section to keep (all)")
+    kept.add_argument("--keep-days", type=float, help="days to keep them (all)")
+    kept.add_argument(
+        "--all-evidence", action="store_true", help="clips in alarm may be neighbours too"
+    )
+    add_decision_options(parser)
+    parser.add_argument(
+        "--drift-days", type=float, default=30.0, help="days between false drift warnings (30)"
+    )
+    options = parser.parse_args(arguments)
+    settings = decision_settings(options)
+    for name in ("workdir", "inbox"):
+        if not getattr(options, name).is_dir():
+            raise InputError(f"--{name}: {getattr(options, name)} is not a folder")
+    from jax_dns.monitor.database import make_folder
+    from jax_dns.pipeline.lock import workdir_lock
+
+    with workdir_lock(make_folder(options.history.absolute())) as folder:
+        _serve_and_run(options, folder, settings)
+
+
+def _serve_and_run(options: argparse.Namespace, folder: Path, settings: Any) -> None:
+    from jax_dns.commands.run_command import keep_compiled
+    from jax_dns.monitor.inbox import RULE
+    from jax_dns.monitor.judge import Window
+    from jax_dns.monitor.service import FileSettings, open_monitor, run
+    from jax_dns.pipeline.clip_scorer import open_scorers
+
+    keep_compiled(True)
+    scorers = open_scorers(options.workdir.absolute(), seed=options.seed)
+    files = FileSettings(
+        options.rule or RULE,
+        options.settle,
+        options.patience,
+        take=options.take,
+    )
+    window = Window(
+        not options.all_evidence,
+        options.keep_items,
+        options.keep_days,
+        drift_days=options.drift_days,
+    )
+    monitor = open_monitor(
+        scorers,
+        options.inbox.absolute(),
+        folder,
+        k=options.k,
+        settings=settings,
+        files=files,
+        window=window,
+    )
+    with contextlib.closing(monitor.history):
+        run(monitor, print_event, once=options.once)
+
+
+def print_event(event: dict[str, Any]) -> None:
+    """Prints an event as a line of JSON."""
+    print(json.dumps(event, ensure_ascii=False), flush=True)
+
+
+def add_decision_options(parser: Parser) -> None:
+    """Adds the options that say when there is an alarm."""
+    group = parser.add_argument_group("alarms")
+    group.add_argument("--alarm-days", type=float, default=7.0, help="days between false ones (7)")
+    group.add_argument("--warning-days", type=float, default=1.0, help="of warnings (1)")
+    group.add_argument(
+        "--clips-per-day", type=float, default=1440.0, help="of a section (1440, one a minute)"
+    )
+    group.add_argument("--hits", type=int, default=3, help="hits that raise an alarm (3)")
+    group.add_argument("--window", type=int, default=5, help="among so many last clips (5)")
+    group.add_argument(
+        "--evidence", choices=("both", "score", "distance"), default="both", help="p-value (both)"
+    )
+
+
+def decision_settings(options: argparse.Namespace) -> Any:
+    """Returns the settings that the options name, checked."""
+    from jax_dns.monitor.decisions import Settings, check_settings
+
+    settings = Settings(*(getattr(options, name) for name in Settings._fields))
+    check_settings(settings)
+    return settings
+
+
+def _acknowledge(arguments: list[str]) -> None:
+    from jax_dns.monitor.acknowledge import KINDS, send_request
+
+    parser = Parser("monitor acknowledge", "Tell the monitor, running or not, what a clip was.")
+    parser.add_argument("--history", required=True, type=Path, help="folder of the history")
+    parser.add_argument("--clip", required=True, type=int, help="its number in the events")
+    parser.add_argument("--as", required=True, dest="kind", choices=KINDS, help="what it was")
+    options = parser.parse_args(arguments)
+    send_request(options.history.absolute(), options.clip, options.kind)
+
+
+def _export(arguments: list[str]) -> None:
+    parser = Parser("monitor export", "Write every item of a history to a file.")
+    parser.add_argument("--history", required=True, type=Path, help="folder of the history")
+    parser.add_argument("--out", required=True, type=Path, help="a .csv or .parquet file")
+    options = parser.parse_args(arguments)
+    with _existing(options.history) as history:
+        print(f"{options.out}: {history.export(options.out)} items")
+
+
+def _check(arguments: list[str]) -> None:
+    parser = Parser("monitor check", "Compare a history's smoothed scores with a recomputation.")
+    parser.add_argument("--history", required=True, type=Path, help="folder of the history")
+    options = parser.parse_args(arguments)
+    with _existing(options.history) as history:
+        for machine, section in history.sections():
+            difference = history.check(machine, section)
+            print(f"{machine} section {section:02d}: largest difference {difference:.2g}")
+
+
+def _replay(arguments: list[str]) -> None:
+    parser = Parser("monitor replay", "Run a history through other settings of the alarms.")
+    parser.add_argument("--history", required=True, type=Path, help="folder of the history")
+    add_decision_options(parser)
+    options = parser.parse_args(arguments)
+    from jax_dns.monitor.replay import replay_table
+
+    with _existing(options.history) as history:
+        print(replay_table(history, decision_settings(options)))
+
+
+@contextlib.contextmanager
+def _existing(folder: Path) -> Iterator[Any]:
+    """Opens a history to read it, whether a monitor is running or not."""
+    from jax_dns.monitor.database import DATABASE
+    from jax_dns.monitor.history import History
+
+    if not (folder / DATABASE).is_file():
+        raise InputError(f"--history: {folder / DATABASE} does not exist")
+    with contextlib.closing(History.open(folder.absolute())) as history:
+        yield history

@@ -1,0 +1,1 @@
+"""The operating phase: a service that scores recordings as they arrive and keeps their history."""

@@ -1,0 +1,164 @@
+"""The folder that recordings arrive in: which files are there, and which are whole."""
+
+import re
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from threading import Event
+from typing import Any, NamedTuple
+
+from jax_dns.data.clips import ANOMALY, AUDIO_SUFFIXES, NORMAL, UNKNOWN
+from jax_dns.errors import InputError
+
+RULE = r"(?:section_|id_)(?P<section>\d+)"  # DCASE's names since 2021, and in 2020
+LABEL = re.compile(r"(?:^|[_/])(normal|anomaly|abnormal)(?=[_/.])", re.IGNORECASE)
+LABELS = {"normal": NORMAL, "anomaly": ANOMALY, "abnormal": ANOMALY}
+
+
+class Arrival(NamedTuple):
+    """A file in the inbox."""
+
+    path: Path
+    size: int  # bytes
+    changed: int  # ns since 1970
+
+
+class Inbox:
+    """Watches a folder and everything below it.
+
+    A file is whole when its writer has closed it or moved it in, where the system tells, or when
+    its size and time of change have stayed the same for `settle` seconds.
+    """
+
+    def __init__(self, folder: Path, settle: float):
+        self._folder, self._settle = folder, settle
+        self._closed: set[str] = set()
+        self._since: dict[Path, tuple[Arrival, float]] = {}
+        self._woken = Event()
+        self._observer = _observe(folder, self._notice)
+
+    def close(self) -> None:
+        """Stops watching."""
+        if self._observer is not None:
+            self._observer.stop()
+            self._observer.join()
+
+    def wait(self, seconds: float) -> None:
+        """Waits for news, or until the time has passed."""
+        self._woken.wait(seconds)
+        self._woken.clear()
+
+    def look(self, done: Mapping[str, tuple[int, int]]) -> tuple[list[Arrival], int]:
+        """Lists the files that aren't done, in the order of their times of change.
+
+        Args:
+          done: path within the inbox -> size and time of change of the files already dealt with.
+
+        Returns:
+          The whole files, and the number of the others.
+        """
+        now, since, whole = time.monotonic(), {}, []
+        for arrival in arrivals(self._folder):
+            name = str(arrival.path.relative_to(self._folder))
+            if done.get(name) == (arrival.size, arrival.changed):
+                self._closed.discard(str(arrival.path))
+                continue
+            before, start = self._since.get(arrival.path, (None, now))
+            since[arrival.path] = arrival, start if before == arrival else now
+            if str(arrival.path) in self._closed or now - since[arrival.path][1] >= self._settle:
+                whole.append(arrival)
+        self._since = since
+        return whole, len(since) - len(whole)
+
+    def _notice(self, path: str, closed: bool) -> None:
+        if not path.lower().endswith(AUDIO_SUFFIXES):
+            return
+        if closed:
+            self._closed.add(path)
+        else:
+            self._closed.discard(path)
+        self._woken.set()
+
+
+def arrivals(folder: Path) -> list[Arrival]:
+    """Lists what is named as a recording below a folder, by time of change, then by path."""
+    found = []
+    for path in folder.rglob("*"):
+        if path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith("."):
+            try:
+                status = path.stat()
+            except OSError:  # gone meanwhile, or a broken link
+                continue
+            found.append(Arrival(path, status.st_size, status.st_mtime_ns))
+    return sorted(found, key=lambda arrival: (arrival.changed, str(arrival.path)))
+
+
+def place(name: str, rule: re.Pattern, sections: Mapping[str, list[int]]) -> tuple[str, int]:
+    """Returns the machine type and section of a file.
+
+    Args:
+      name: its path within the inbox, with slashes.
+      rule: may have groups "machine" and "section". Otherwise the machine type is the folder named
+        so, or the only one; the section is the machine type's only one.
+      sections: machine type -> its sections.
+
+    Raises:
+      InputError: a name that tells no known machine type and section.
+    """
+    match = rule.search(name)
+    groups = match.groupdict() if match else {}
+    folders = [part for part in Path(name).parts if part in sections]
+    only = next(iter(sections)) if len(sections) == 1 else ""
+    machine = groups.get("machine") or (folders[0] if folders else only)
+    if machine not in sections:
+        raise InputError(
+            f"{name}: machine type {machine or 'not named'}, expected a folder named "
+            f"{' or '.join(sections)}"
+        )
+    known, number = sections[machine], groups.get("section")
+    if number is None and len(known) == 1:
+        return machine, known[0]
+    if number is None or int(number) not in known:
+        raise InputError(
+            f"{name}: section {number or 'not named'}, expected section_NN or id_NN in the path, "
+            f"NN one of {', '.join(f'{s:02d}' for s in known)}"
+        )
+    return machine, int(number)
+
+
+def label_of(name: str) -> int:
+    """Returns the label that a file's path tells: 0 normal, 1 anomaly, -1 unknown."""
+    labels = LABEL.findall(name)
+    return LABELS[labels[-1].lower()] if labels else UNKNOWN
+
+
+def _observe(folder: Path, notice: Any) -> Any:
+    """Starts watchdog's observer; None where it isn't installed or the system has no events."""
+    try:
+        from watchdog.events import FileSystemEventHandler
+        from watchdog.observers import Observer
+    except ImportError:
+        return None
+
+    class Handler(FileSystemEventHandler):
+        def on_closed(self, event):
+            notice(event.src_path, True)
+
+        def on_moved(self, event):
+            notice(event.dest_path, True)
+
+        def on_modified(self, event):
+            if not event.is_directory:
+                notice(event.src_path, False)
+
+        def on_created(self, event):
+            if not event.is_directory:
+                notice(event.src_path, False)
+
+    observer = Observer()
+    try:
+        observer.schedule(Handler(), str(folder), recursive=True)
+        observer.start()
+    except OSError:  # no events left, or a file system without them
+        return None
+    return observer

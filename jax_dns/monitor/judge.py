@@ -1,0 +1,174 @@
+"""Judges a scored clip: its p-values, the section's level after it, drift, and what to say."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from jax_dns.monitor.decisions import (
+    Evidence,
+    Level,
+    Settings,
+    clip_distance,
+    is_held_back,
+    next_level,
+    weigh,
+)
+from jax_dns.monitor.drift import drift_level, two_sample
+from jax_dns.monitor.history import ClipRecord, History
+from jax_dns.monitor.known_normals import KnownNormals
+from jax_dns.monitor.look_back import look_back
+
+P_COLUMNS = {"both": "p", "score": "p_score", "distance": "p_distance"}
+CLOCK_STEP = 60.0  # s that clips' times may disagree with the clock and each other
+
+
+class Window(NamedTuple):
+    """What of a section's history is kept and compared."""
+
+    hold_back: bool = True  # clips at the alarm's level aren't others' neighbours
+    keep_items: int | None = None  # of a section
+    keep_days: float | None = None
+    drift_clips: int = 50  # compared with the held-out normals together
+    drift_days: float = 30.0  # between false warnings of drift
+    look_back_clips: int = 200  # between two looks back
+
+
+class Place(NamedTuple):
+    """A section, and what is known of it."""
+
+    machine: str
+    section: int
+    known: KnownNormals
+    aggregate: str
+
+
+def append_judged(
+    history: History,
+    place: Place,
+    record: ClipRecord,
+    scores: Float[np.ndarray, " s"],
+    features: Float[np.ndarray, "s d"],
+    settings: Settings,
+    window: Window,
+) -> None:
+    """Judges a clip, appends it to the history, and emits the events that follow.
+
+    Args:
+      history: open, in a transaction.
+      place: the section.
+      record: name, digest, time, path, label and score of the clip.
+      scores: [s] a_G of its segments.
+      features: [s, d].
+      settings: of the decisions.
+      window: of the history.
+    """
+    key = place.machine, place.section
+    clip_time, last = record.time, last_time(history, *key)
+    distance = clip_distance(features, place.known.trained)
+    evidence = weigh(record.score, distance, place.known.scores, place.known.distances)
+    p = chosen_p(evidence, settings)
+    before = level_before(history, *key, settings)
+    level = next_level(before, p, settings)
+    held_back = window.hold_back and is_held_back(p, settings)
+    record = record._replace(distance=distance, level=level.name, **evidence._asdict())
+    options = dict(keep_items=window.keep_items, keep_days=window.keep_days)
+    number, smoothed = history.append(
+        *key, record, scores, features, evidence=not held_back, **options
+    )
+    where = {"machine": place.machine, "section": place.section, "clip": number}
+    name = {"name": record.name}
+    history.emit(
+        "clip",
+        **where,
+        **name,
+        time=clip_time,
+        segments=len(scores),
+        score=record.score,
+        smoothed=number_or_none(smoothed.mean()),
+        distance=distance,
+        **{field: number_or_none(value) for field, value in evidence._asdict().items()},
+        level=level.name,
+        evidence=not held_back,
+    )
+    if level.name != before.name:
+        history.emit("level", **where, **name, level=level.name, before=before.name, p=p)
+    if last is not None and clip_time < last - CLOCK_STEP:
+        history.emit("clock_back", **where, **name, time=clip_time, before=last)
+    count = clips_since_reset(history, *key)
+    if count % window.drift_clips == 0:
+        _compare(history, place, where, settings, window)
+    if count % window.look_back_clips == 0:
+        _look_back(history, place, where)
+
+
+def chosen_p(evidence: Evidence, settings: Settings) -> float:
+    """Returns the p-value that the settings decide by."""
+    return getattr(evidence, P_COLUMNS[settings.evidence])
+
+
+def level_before(history: History, machine: str, section: int, settings: Settings) -> Level:
+    """Returns a section's level after its last clip since it was reset."""
+    rows = history.connection.execute(
+        f"SELECT {P_COLUMNS[settings.evidence]}, level FROM clip JOIN section "
+        "ON section.id = clip.section WHERE machine = ? AND section.section = ? "
+        "AND clip.id > reset ORDER BY clip.id DESC LIMIT ?",
+        (machine, section, settings.window),
+    ).fetchall()
+    if not rows:
+        return Level("normal", ())
+    return Level(rows[0][1], tuple(p for p, _ in reversed(rows)))
+
+
+def last_time(history: History, machine: str, section: int) -> float | None:
+    """Returns the time of a section's last clip; None where it has none."""
+    row = history.connection.execute(
+        "SELECT time FROM clip JOIN section ON section.id = clip.section "
+        "WHERE machine = ? AND section.section = ? ORDER BY clip.id DESC LIMIT 1",
+        (machine, section),
+    ).fetchone()
+    return row[0] if row else None
+
+
+def clips_since_reset(history: History, machine: str, section: int) -> int:
+    """Counts a section's clips since it was reset."""
+    return history.connection.execute(
+        "SELECT count(*) FROM clip JOIN section ON section.id = clip.section "
+        "WHERE machine = ? AND section.section = ? AND clip.id > reset",
+        (machine, section),
+    ).fetchone()[0]
+
+
+def number_or_none(value: float) -> float | None:
+    """Returns None for NaN, which JSON can't hold."""
+    return None if np.isnan(value) else float(value)
+
+
+def _compare(
+    history: History, place: Place, where: dict[str, Any], settings: Settings, window: Window
+) -> None:
+    """Tests the last clips for drift, and emits the outcome."""
+    clips = history.connection.execute(
+        "SELECT clip.id FROM clip JOIN section ON section.id = clip.section "
+        "WHERE machine = ? AND section.section = ? ORDER BY clip.id DESC LIMIT ?",
+        (place.machine, place.section, window.drift_clips),
+    ).fetchall()
+    features = history.mean_features(place.machine, place.section, [clip for (clip,) in clips])
+    level = drift_level(window.drift_days, settings.clips_per_day, window.drift_clips)
+    drift = two_sample(place.known.features, features, level=level)
+    history.emit("drift", **where, **drift._asdict(), warning=drift.p <= level)
+
+
+def _look_back(history: History, place: Place, where: dict[str, Any]) -> None:
+    """Looks back over the section's clips, and emits which of them stand out."""
+    back = look_back(history, place.machine, place.section, place.known, place.aggregate)
+    if back is None:
+        return
+    highest = np.argsort(-back.scores, kind="stable")[:5] if back.choice.k > 1 else []
+    history.emit(
+        "look_back",
+        **where,
+        separates=back.choice.k > 1,
+        choice=back.choice.description,
+        highest=[str(back.name[i]) for i in highest],
+    )

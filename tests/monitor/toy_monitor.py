@@ -1,0 +1,74 @@
+"""A monitor whose a_G and f_D are sums, for tests in milliseconds; as a script, a service.
+
+python toy_monitor.py INBOX HISTORY
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from jax_dns.data.decode import Format
+from jax_dns.errors import InputError
+from jax_dns.monitor import service
+from jax_dns.monitor.decisions import Settings
+from jax_dns.monitor.judge import Window
+from jax_dns.pipeline.clip_scorer import ClipScorer
+from jax_dns.segments_file import Segments
+
+RATE, SEGMENT, D = 8000, 400, 4
+FILES = service.FileSettings(settle=0.05, patience=0.1, poll=0.05)
+SETTINGS = Settings(0.05, 0.02, 1440.0, 2, 3)  # p-values of 0.09 are hits
+WINDOW = Window(keep_items=60, drift_clips=15, drift_days=0.1)
+
+
+def score(samples, section):
+    """Level, and loudness in four parts, of each segment of 400 samples."""
+    wide = samples[: len(samples) // SEGMENT * SEGMENT].astype(np.float32).reshape(-1, SEGMENT)
+    if not len(wide):
+        raise InputError("fan: too short")
+    parts = np.abs(wide).reshape(len(wide), D, -1).mean(2)
+    return np.log(parts.mean(1)), np.log(parts)
+
+
+def scorer(model="model", sections=(0, 1)):
+    """A scorer whose known normals are noise of about the level of `noise`."""
+    rows = []
+    for section in sections:
+        for i in range(60):
+            samples = noise(10_000 + 100 * section + i)
+            scores, features = score(samples, section)
+            split = "train" if i < 20 else "valid"
+            rows += [
+                (f"{section}_{i}", s, section, "source", split, 0, scores[s], features[s])
+                for s in range(len(scores))
+            ]
+    columns = list(zip(*rows))
+    types = (str, np.int32, np.int32, str, str, np.int8, np.float32, np.float32)
+    segments = Segments(*(np.asarray(c, t) for c, t in zip(columns, types)))
+    return ClipScorer("fan", model, segments, Format(RATE), "mean", 2 * SEGMENT, score)
+
+
+def noise(seed, level=1.0, n=1000):
+    """Noise of one colour: int16 [n], two segments."""
+    rng = np.random.default_rng(seed)
+    return (rng.normal(size=n) * 1000 * level * (1 + 0.1 * rng.normal())).round().astype(np.int16)
+
+
+def open_toy(inbox, folder, **options):
+    """Opens a monitor with the toy's scorer and settings."""
+    options = {"k": 4, "settings": SETTINGS, "files": FILES, "window": WINDOW} | options
+    return service.open_monitor({"fan": options.pop("scorer", scorer())}, inbox, folder, **options)
+
+
+def main(inbox, folder):
+    from jax_dns.commands.monitor_command import print_event
+    from jax_dns.pipeline.lock import workdir_lock
+
+    Path(folder).mkdir(exist_ok=True)
+    with workdir_lock(Path(folder)):
+        service.run(open_toy(Path(inbox), Path(folder)), print_event)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,32 @@
+"""`jax-dns monitor` with a trained run's own components."""
+
+import json
+import shutil
+
+import pytest
+
+from jax_dns import cli
+from jax_dns.segments_file import clip_scores, clips_of, read_segments
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_trained_run_scores_what_arrives(finished, factory, tmp_path, capsys):
+    """The events' scores are those that the run itself gave to the same recordings."""
+    inbox = tmp_path / "inbox/fan"
+    inbox.mkdir(parents=True)
+    for path in (factory / "dev_data/fan").glob("source_test/*.wav"):
+        shutil.copy(path, inbox)
+    arguments = [f"--workdir={finished}", f"--inbox={inbox.parent}", f"--history={tmp_path / 'h'}"]
+    assert cli.main(["monitor", *arguments, "--once", "--settle=0.1", "--k=3"]) == 0
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {e["event"] for e in events} == {"no_alarms", "clip"}  # few held-out clips
+    segments, _ = read_segments(finished / "fan/segments.npz")
+    clips = clips_of(segments)
+    expected = dict(zip(clips.name, clip_scores(clips, segments.score)))
+    scored = {e["name"]: e["score"] for e in events if e["event"] == "clip"}
+    assert len(scored) == 4
+    for name, score in scored.items():
+        assert score == pytest.approx(expected[name], rel=1e-4)
+    assert cli.main(["monitor", "check", f"--history={tmp_path / 'h'}"]) == 0
+    assert "fan section 00" in capsys.readouterr().out
