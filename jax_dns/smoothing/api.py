@@ -191,7 +191,7 @@ def _smooth(
         means = _smooth_scaled(
             inputs, lambda x: match_sharding(route(x), given), lambda x: jnp.asarray(x, real)
         )
-        return match_sharding(_by_k(inputs.ks, given, means), scores)
+        return match_sharding(_by_k(inputs.ks, jnp.asarray(given), means), scores)
     host = _smooth_scaled(inputs, lambda x: to_host(route(x)), lambda x: to_host(x).astype(float))
     out = _by_k(inputs.ks, np.asarray(given), host)
     if not isinstance(given, jax.Array):

@@ -1,7 +1,6 @@
 """Smoothing rules: Eq. 7's plain mean, as a component."""
 
 import numpy as np
-from jaxtyping import Bool, Int
 
 from jax_dns.errors import InputError
 from jax_dns.smoothing.api import smooth_grid
