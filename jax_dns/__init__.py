@@ -4,9 +4,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jax_dns.smoothing.adaptive import smooth_adaptively, smooth_dose
-    from jax_dns.smoothing.api import smooth, smooth_grid, smooth_queries
+    from jax_dns.smoothing.api import neighbors, smooth, smooth_grid, smooth_queries
 
-__all__ = ["smooth", "smooth_adaptively", "smooth_dose", "smooth_grid", "smooth_queries"]
+__all__ = [
+    "neighbors",
+    "smooth",
+    "smooth_adaptively",
+    "smooth_dose",
+    "smooth_grid",
+    "smooth_queries",
+]
 __version__ = "0.1.0"
 
 

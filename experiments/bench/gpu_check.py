@@ -251,10 +251,10 @@ def main() -> None:
     options.ks = (2, 12, 20) if options.quick else (128, 1_024, 2_048)
     options.d = 16 if options.quick else options.d
     if options.quick:
-        from jax_dns.smoothing import api
+        from jax_dns.smoothing import routes
         from jax_dns.smoothing.engine import gpu_blocks, gpu_items, grouped
 
-        api._is_for_host = lambda inputs: False
+        routes.is_for_host = lambda inputs: False
         gpu_blocks.WHOLE_ROW, gpu_blocks.SAMPLES, gpu_blocks.BLOCK_ROWS = 128, (128, 256), 512
         gpu_blocks.PART_COLUMNS = 512
         gpu_items.has_gpu = lambda: True

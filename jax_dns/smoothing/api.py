@@ -18,27 +18,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Shaped
 
+from jax_dns.smoothing import routes
 from jax_dns.smoothing.engine.gpu_items import NotForGpu, plain_inputs, smooth_items_on_gpu
-from jax_dns.smoothing.engine.grouped import smooth_by_selection
-from jax_dns.smoothing.host.smooth_on_host import smooth_on_host
-from jax_dns.smoothing.memory_estimate import (
-    check_device_memory,
-    check_host_memory,
-    check_streamed_memory,
-)
-from jax_dns.smoothing.reference import smooth_readably
+from jax_dns.smoothing.neighbor_search import neighbors
 from jax_dns.smoothing.score_scale import fit_score_scale, scale_scores, unscale_scores
 from jax_dns.smoothing.sharded.arrays import is_sharded, match_sharding, to_host
-from jax_dns.smoothing.sharded.query_blocks import smooth_sharded
-from jax_dns.smoothing.streaming import is_streamed, smooth_streamed
-from jax_dns.smoothing.validation import SmoothingInputs, check_device_range, validate_inputs
+from jax_dns.smoothing.validation import SmoothingInputs, validate_inputs
 from jax_dns.types import ArrayLike
 
-MAX_SORTED = 2**13  # n x K up to which Eq. 7's readable form is traced
-# Pairs of query and item that NumPy smooths, as it compiles nothing: on a CPU; elsewhere.
-CPU_PAIRS, ACCELERATOR_PAIRS = 2**25, 2**23
-# On a CPU NumPy is the faster from this many times K on: most candidates are dropped at once.
-FEW_NEIGHBORS = 32
+__all__ = ["neighbors", "smooth", "smooth_grid", "smooth_queries"]
 
 Route = Callable[[SmoothingInputs], Float[ArrayLike, "k m"]]
 
@@ -57,8 +45,9 @@ def smooth(
     """Smooths each item's score over its neighbourhood (Eq. 7).
 
     Args:
-      scores: [n] a_G, floating.
-      features: [n, d] f_D, floating.
+      scores: [n] a_G, numbers: an array, or what `numpy.asarray` converts (a list, a column of
+        pandas, a tensor on the CPU), as for all arrays.
+      features: [n, d] f_D, numbers.
       k: K, the item itself counted; 1 <= k <= 1 + the smallest number of candidates.
       groups: [n] integers; neighbours are of the same group. None: one group.
       pool: [n] booleans, which items may be neighbours. None: all.
@@ -66,8 +55,8 @@ def smooth(
       block_size: queries in a block; None chooses.
 
     Returns:
-      [n] in the type of `scores`: NumPy for NumPy, JAX for JAX. Computed in float32 unless x64 is
-      enabled.
+      [n] in the type of `scores`: JAX for JAX, else NumPy; float64 for whole numbers. Computed in
+      float32 unless x64 is enabled.
 
     Raises:
       ValueError: shapes that don't match, values that aren't finite, a zero row under "cosine", an
@@ -172,7 +161,7 @@ def _smooth_items(
     """Smooths items that are their own queries."""
     if groups is None and pool is None:
         inputs = plain_inputs(scores, features, ks, metric=metric, block_size=block_size)
-        if inputs is not None and not _is_for_host(inputs):
+        if inputs is not None and not routes.is_for_host(inputs):
             try:
                 return _smooth(inputs, scores, smooth_items_on_gpu)
             except NotForGpu:
@@ -184,7 +173,7 @@ def _smooth_items(
 
 
 def _smooth(
-    inputs: SmoothingInputs, scores: Shaped[ArrayLike, " m"], route: Route | None = None
+    inputs: SmoothingInputs, scores: Any, route: Route | None = None
 ) -> Shaped[ArrayLike, "k m"]:
     """Smooths for all Ks; the result has the type and the sharding of the query scores.
 
@@ -196,13 +185,13 @@ def _smooth(
     Returns:
       [len(inputs.ks), m].
     """
-    given, route = inputs.query_scores, route or _route
+    given, route = inputs.query_scores, route or routes.smooth_by_route
     if inputs.is_traced() or is_sharded(given):
         real = jax.dtypes.canonicalize_dtype(np.float64)
         means = _smooth_scaled(
             inputs, lambda x: match_sharding(route(x), given), lambda x: jnp.asarray(x, real)
         )
-        return match_sharding(_by_k(inputs.ks, given, means), scores)
+        return match_sharding(_by_k(inputs.ks, jnp.asarray(given), means), scores)
     host = _smooth_scaled(inputs, lambda x: to_host(route(x)), lambda x: to_host(x).astype(float))
     out = _by_k(inputs.ks, np.asarray(given), host)
     if not isinstance(given, jax.Array):
@@ -232,32 +221,3 @@ def _by_k(
     """Stacks the means for each K, in the type of the scores, which are those for K = 1."""
     xp = scores.__array_namespace__()
     return xp.stack([scores if k == 1 else means[k].astype(scores.dtype) for k in ks])
-
-
-def _route(inputs: SmoothingInputs) -> Float[ArrayLike, "k m"]:
-    """Chooses the route through Eq. 7. Every K is above 1."""
-    if is_sharded(inputs.features):
-        check_device_memory(inputs)
-        return smooth_sharded(inputs)
-    if is_streamed(inputs):
-        check_streamed_memory(inputs)
-        return smooth_streamed(inputs)
-    if _is_for_host(inputs):
-        check_host_memory(inputs)
-        return smooth_on_host(inputs)
-    check_device_range(inputs)
-    if len(inputs.scores) * max(inputs.ks) <= MAX_SORTED:
-        return smooth_readably(inputs)
-    check_device_memory(inputs)
-    return smooth_by_selection(inputs)
-
-
-def _is_for_host(inputs: SmoothingInputs) -> bool:
-    """Whether NumPy does the work: small problems, on a CPU also small K."""
-    if inputs.is_traced():
-        return False
-    n, pairs = len(inputs.scores), len(inputs.scores) * len(inputs.query_scores)
-    devices = {d.platform for x in inputs if isinstance(x, jax.Array) for d in x.devices()}
-    if jax.default_backend() == "cpu" or devices == {"cpu"}:
-        return pairs <= CPU_PAIRS or n >= FEW_NEIGHBORS * max(inputs.ks)
-    return not devices and pairs <= ACCELERATOR_PAIRS

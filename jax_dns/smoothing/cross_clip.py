@@ -12,7 +12,7 @@ from jax_dns.errors import InputError
 from jax_dns.smoothing.partition import bucket, pad_rows
 from jax_dns.smoothing.reference import smooth_blocks
 from jax_dns.smoothing.score_scale import fit_score_scale, scale_scores, unscale_scores
-from jax_dns.smoothing.validation import validate_inputs
+from jax_dns.smoothing.validation import candidate_counts, validate_inputs
 
 BLOCK = 256  # queries: 3 MB of distances to the 2,800 segments of a section
 
@@ -94,3 +94,21 @@ def other_clip_counts(
 
     group_and_clip = np.unique(np.stack([groups, clip]), axis=1, return_inverse=True)[1]
     return pool_size(groups) - pool_size(group_and_clip.reshape(-1))
+
+
+def largest_k(
+    groups: Int[np.ndarray, " n"],
+    pool: Bool[np.ndarray, " n"],
+    *,
+    clip: Int[np.ndarray, " n"] | None = None,
+) -> int:
+    """Returns the largest K that every item has neighbours for.
+
+    Args:
+      groups: [n] neighbours are of the same group.
+      pool: [n] which items may be neighbours.
+      clip: [n] each item's recording, of which none of its neighbours may be; None: they may.
+    """
+    if clip is None:
+        return 1 + int(candidate_counts(groups, pool, groups, pool).min())
+    return 1 + int(other_clip_counts(clip, groups, pool).min())

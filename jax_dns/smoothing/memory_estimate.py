@@ -59,6 +59,12 @@ def check_streamed_memory(inputs: SmoothingInputs) -> None:
     check_fits(needed, f"query_features: {m} queries at k = {k}")
 
 
+def check_neighbor_memory(n: int, k: int) -> None:
+    """Raises an InputError if numbers and distances of n x k neighbours don't fit on the host."""
+    copies = 3  # of 4 and 8 bytes: as found, with the items themselves, in the result's type
+    _check(copies * 12 * n * k, f"k: {k} neighbours of {n} items", available, "the host")
+
+
 def needed_bytes(
     n: int,
     d: int,

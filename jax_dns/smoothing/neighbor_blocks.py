@@ -14,9 +14,9 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from jax_dns.errors import InputError
+from jax_dns.smoothing.cross_clip import largest_k
 from jax_dns.smoothing.feature_space import METRICS, fit_frame, to_frame, to_metric_space
 from jax_dns.smoothing.reference import Candidates, Queries, block_distances, make_candidates
-from jax_dns.smoothing.rules import largest_k
 from jax_dns.smoothing.validation import check_device_range, validate_inputs
 from jax_dns.types import ArrayLike
 
@@ -34,22 +34,21 @@ class Items(NamedTuple):
 
 
 class DistanceBlock(NamedTuple):
-    """Distances of some items to all items of their group, divided by a power of four of the group.
-
-    The power keeps them within the type's range (see `feature_space`).
-    """
+    """Distances of some items to all items of their group."""
 
     rows: Int[np.ndarray, " m"]  # of the queries
     members: Int[np.ndarray, " g"]  # of the group's items
-    squared: Float[np.ndarray, "m g"]  # infinite where a member is no candidate
+    squared: Float[np.ndarray, "m g"]  # in units of the group; infinite for no candidate
+    unit: float  # a power of four, which keeps distances within the type's range
 
 
 class NeighborBlock(NamedTuple):
-    """The nearest candidates of some items, nearest first; distances as of `DistanceBlock`."""
+    """The nearest candidates of some items, nearest first."""
 
     rows: Int[np.ndarray, " m"]  # of the queries
     neighbors: Int[np.ndarray, "m k"]  # rows of the neighbours
-    squared: Float[np.ndarray, "m k"]  # distances
+    squared: Float[np.ndarray, "m k"]  # distances in units of the group, see `DistanceBlock`
+    unit: float
 
 
 def check_options(metric: str, ks: Sequence[int]) -> None:
@@ -98,9 +97,9 @@ def make_items(
 
 def distance_blocks(items: Items) -> Iterator[DistanceBlock]:
     """Yields the squared distances of all items, group by group and block by block."""
-    for members, rows, queries, candidates in _blocks(items):
+    for members, rows, queries, candidates, unit in _blocks(items):
         squared = _distances(queries, candidates)
-        yield DistanceBlock(rows, members, np.asarray(squared)[: len(rows)])
+        yield DistanceBlock(rows, members, np.asarray(squared)[: len(rows)], unit)
 
 
 def neighbor_blocks(items: Items, count: int) -> Iterator[NeighborBlock]:
@@ -110,37 +109,41 @@ def neighbor_blocks(items: Items, count: int) -> Iterator[NeighborBlock]:
       items: with `count` candidates each, see `usable_ks`.
       count: neighbours of each item.
     """
-    for members, rows, queries, candidates in _blocks(items):
+    for members, rows, queries, candidates, unit in _blocks(items):
         squared, neighbors = (
             np.asarray(x)[: len(rows)] for x in _nearest(queries, candidates, count)
         )
-        yield NeighborBlock(rows, members[neighbors], squared)
+        yield NeighborBlock(rows, members[neighbors], squared, unit)
 
 
-def _blocks(items: Items) -> Iterator[tuple[np.ndarray, np.ndarray, Queries, Candidates]]:
-    """Yields the members of a group, the rows of some of them, and both for the device."""
+def _blocks(items: Items) -> Iterator[tuple[np.ndarray, np.ndarray, Queries, Candidates, float]]:
+    """Yields a group's members, the rows of some of them, both for the device, and the unit."""
     for group in np.unique(items.groups):
         members = np.flatnonzero(items.groups == group)
         pool = jnp.asarray(items.pool[members])
-        features = _to_frame(jnp.asarray(items.features[members]), pool, metric=items.metric)
+        features, exponent = _to_frame(
+            jnp.asarray(items.features[members]), pool, metric=items.metric
+        )
         one_group = jnp.zeros(len(members), jnp.int32)
         numbers = np.unique(items.identity[members], return_inverse=True)[1]
         identity = jnp.asarray(numbers.reshape(-1), jnp.int32)
         candidates = make_candidates(features, one_group, pool, identity)
-        size = min(BLOCK, len(members))
+        unit, size = 4.0 ** int(exponent), min(BLOCK, len(members))
         for first in range(0, len(members), size):
             # The last block repeats its last row, so that all blocks share a program.
             part = np.minimum(np.arange(first, first + size), len(members) - 1)
             queries = Queries(features[part], one_group[part], identity[part])
-            yield members, members[first : first + size], queries, candidates
+            yield members, members[first : first + size], queries, candidates, unit
 
 
 @functools.partial(jax.jit, static_argnames="metric")
 def _to_frame(
     features: Float[Array, "n d"], pool: Bool[Array, " n"], *, metric: str
-) -> Float[Array, "n d"]:
+) -> tuple[Float[Array, "n d"], Int[Array, ""]]:
+    """Maps features to their frame; returns its exponent, too."""
     features = to_metric_space(features, metric)
-    return to_frame(features, fit_frame(features, pool))
+    frame = fit_frame(features, pool)
+    return to_frame(features, frame), frame.exponent
 
 
 @jax.jit

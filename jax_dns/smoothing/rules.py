@@ -1,13 +1,11 @@
 """Smoothing rules: Eq. 7's plain mean, as a component."""
 
 import numpy as np
-from jaxtyping import Bool, Int
 
 from jax_dns.errors import InputError
 from jax_dns.smoothing.api import smooth_grid
-from jax_dns.smoothing.cross_clip import other_clip_counts, smooth_other_clips
+from jax_dns.smoothing.cross_clip import largest_k, smooth_other_clips
 from jax_dns.smoothing.feature_space import METRICS
-from jax_dns.smoothing.validation import candidate_counts
 from jax_dns.types import Facts, Setting, SmoothingRule
 
 
@@ -50,21 +48,3 @@ def uniform(
         return dict(zip(usable, rows))
 
     return SmoothingRule("Proposed", "K", tuple(ks), smooth)
-
-
-def largest_k(
-    groups: Int[np.ndarray, " n"],
-    pool: Bool[np.ndarray, " n"],
-    *,
-    clip: Int[np.ndarray, " n"] | None = None,
-) -> int:
-    """Returns the largest K that every item has neighbours for.
-
-    Args:
-      groups: [n] neighbours are of the same group.
-      pool: [n] which items may be neighbours.
-      clip: [n] each item's recording, of which none of its neighbours may be; None: they may.
-    """
-    if clip is None:
-        return 1 + int(candidate_counts(groups, pool, groups, pool).min())
-    return 1 + int(other_clip_counts(clip, groups, pool).min())

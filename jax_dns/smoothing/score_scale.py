@@ -7,6 +7,7 @@ and divided by a power of two, so that sums neither overflow nor vanish.
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
@@ -26,13 +27,13 @@ class ScoreScale(NamedTuple):
 def fit_score_scale(*scores: Float[Any, "..."]) -> ScoreScale:
     """Fits the scale of one or more arrays of scores: NumPy, or JAX and perhaps traced."""
     scores = tuple(jax.lax.stop_gradient(x) if isinstance(x, jax.Array) else x for x in scores)
-    if not any(isinstance(x, jax.core.Tracer) for x in scores):
-        # JAX arrays may lie on different devices.
-        scores = tuple(np.asarray([x.min(), x.max()]) for x in scores)
-    xp = scores[0].__array_namespace__()
-    low, high = scores[0].min(), scores[0].max()
-    for x in scores[1:]:
-        low, high = xp.minimum(low, x.min()), xp.maximum(high, x.max())
+    ends = [end for x in scores for end in (x.min(), x.max())]
+    if not any(isinstance(end, jax.core.Tracer) for end in ends):
+        ends = np.asarray([np.asarray(end) for end in ends])  # from different devices, perhaps
+        xp = np
+    else:
+        ends, xp = jnp.stack(ends), jnp
+    low, high = ends.min(), ends.max()
     middle, half_range = low / 2 + high / 2, high / 2 - low / 2
     shift = xp.where(half_range <= xp.abs(middle) / FAR, middle, xp.zeros_like(middle))
     largest = xp.maximum(xp.abs(low - shift), xp.abs(high - shift))

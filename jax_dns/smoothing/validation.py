@@ -53,8 +53,8 @@ def validate_inputs(
     """Checks smoothing's arguments.
 
     Args:
-      scores: [n] floating.
-      features: [n, d] floating.
+      scores: [n] numbers, as an array or what `numpy.asarray` converts; so are all arrays.
+      features: [n, d] numbers.
       ks: the Ks.
       groups: [n] integers or None.
       pool: [n] booleans or None.
@@ -72,7 +72,8 @@ def validate_inputs(
     """
     if metric not in METRICS:
         raise InputError(f"metric: {metric!r}, expected one of {', '.join(METRICS)}")
-    scores, features, groups, pool = map(_to_array, (scores, features, groups, pool))
+    scores, features = _to_floats("scores", scores), _to_floats("features", features)
+    groups, pool = _to_array("groups", groups), _to_array("pool", pool)
     n, largest = _check_pair("", scores, features, metric)
     if queries is not None and (groups is None) != (queries[2] is None):
         given, missing = ("groups", "query_groups")[:: 1 if queries[2] is None else -1]
@@ -80,7 +81,9 @@ def validate_inputs(
     groups, pool = _check_groups("groups", groups, n), _check_pool(pool, n)
     query_scores, query_features, query_groups, own_pool = scores, features, groups, pool
     if queries is not None:
-        query_scores, query_features, query_groups = map(_to_array, queries)
+        query_scores = _to_floats("query_scores", queries[0])
+        query_features = _to_floats("query_features", queries[1])
+        query_groups = _to_array("query_groups", queries[2])
         m, _ = _check_pair("query_", query_scores, query_features, metric)
         if np.shape(query_features)[1] != np.shape(features)[1]:
             raise InputError(
@@ -168,7 +171,7 @@ def _check_pair(prefix: str, scores: Any, features: Any, metric: str) -> tuple[i
     """
     for name, x, rank in ((f"{prefix}scores", scores, 1), (f"{prefix}features", features, 2)):
         if np.ndim(x) != rank or not jnp.issubdtype(x.dtype, jnp.floating):
-            raise InputError(f"{name}: {_describe(x)}, expected {rank} dimensions, floating")
+            raise InputError(f"{name}: {_describe(x)}, expected {rank} dimensions, numbers")
         if np.size(x) == 0:
             raise InputError(f"{name}: {_describe(x)}, expected at least one row and one column")
     n = len(scores)
@@ -258,11 +261,30 @@ def _check_ks(ks: Any) -> tuple[int, ...]:
     return tuple(map(int, ks))
 
 
-def _to_array(x: Any) -> Any:
-    """Converts lists; leaves arrays, traced values and None as they are."""
+def _to_floats(name: str, x: Any) -> Any:
+    """Converts numbers to an array of a floating type; arrays of one are left as they are."""
+    x = _to_array(name, x)
+    if x.dtype == object:  # columns of a table that may have missing values
+        try:
+            return x.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{name}: {error}, expected numbers") from None
+    if jnp.issubdtype(x.dtype, jnp.integer):
+        return x.astype(np.float64 if isinstance(x, np.ndarray) else float)
+    return x
+
+
+def _to_array(name: str, x: Any) -> Any:
+    """Converts lists, columns of tables and other libraries' tensors; leaves None as it is."""
     if is_sharded(x):
         return with_auto_axes(x)
-    return x if x is None or hasattr(x, "dtype") else np.asarray(x)
+    if x is None or isinstance(x, np.ndarray | jax.Array):
+        return x
+    try:
+        return np.asarray(x)
+    except Exception as error:  # of whatever library's conversion
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"{name}: {reason}, expected what NumPy can convert") from None
 
 
 def _describe(x: Any) -> str:

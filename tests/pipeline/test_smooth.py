@@ -16,8 +16,7 @@ from jax_dns.pipeline.smooth import (
 )
 from jax_dns.segments_file import Segments
 from jax_dns.smoothing.adaptive import METHOD, smooth_adaptively
-from jax_dns.smoothing.cross_clip import smooth_other_clips
-from jax_dns.smoothing.rules import largest_k
+from jax_dns.smoothing.cross_clip import largest_k, smooth_other_clips
 from jax_dns.smoothing.transforms import transform_scores
 
 

@@ -2,13 +2,13 @@
 
 import pytest
 
-from jax_dns.smoothing import api
+from jax_dns.smoothing import routes
 
 
 def take(route, monkeypatch):
     on_host = route == "host"
-    monkeypatch.setattr(api, "_is_for_host", lambda x: on_host and not x.is_traced())
-    monkeypatch.setattr(api, "MAX_SORTED", 2**30 if route == "readable" else 0)
+    monkeypatch.setattr(routes, "is_for_host", lambda x: on_host and not x.is_traced())
+    monkeypatch.setattr(routes, "MAX_SORTED", 2**30 if route == "readable" else 0)
 
 
 @pytest.fixture(params=["host", "engine", "readable"])

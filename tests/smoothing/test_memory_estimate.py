@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jax_dns import smooth, smooth_queries
-from jax_dns.smoothing import api, memory_estimate
+from jax_dns.smoothing import memory_estimate, routes
 from jax_dns.smoothing.engine.counting import padded_columns
 from jax_dns.smoothing.engine.grouped import PaddedGroup, smooth_group
 from jax_dns.smoothing.memory_estimate import check_fits, needed_bytes
@@ -27,13 +27,13 @@ def small_memory(monkeypatch):
 
 @pytest.fixture(params=["host", "engine"])
 def either(request, small_memory, monkeypatch):
-    monkeypatch.setattr(api, "_is_for_host", lambda inputs: request.param == "host")
+    monkeypatch.setattr(routes, "is_for_host", lambda inputs: request.param == "host")
     return {"host": "the host", "engine": "cpu"}[request.param]
 
 
 def test_the_need_is_named(rng, either, monkeypatch):
     for name in ("smooth_on_host", "smooth_by_selection"):
-        monkeypatch.setattr(api, name, lambda inputs: pytest.fail("started"))
+        monkeypatch.setattr(routes, name, lambda inputs: pytest.fail("started"))
     with pytest.raises(ValueError) as error:
         smooth(*problem(rng, 500_000), 50)
     message = str(error.value)
@@ -54,7 +54,7 @@ def test_a_history_in_a_file_needs_only_what_queries_keep(rng, small_memory, mon
     scores, features = problem(rng, 200_000)
     file = np.memmap(tmp_path / "features", np.float32, "w+", shape=features.shape)
     file[:] = features
-    monkeypatch.setattr(api, "is_streamed", lambda inputs: True)
+    monkeypatch.setattr(routes, "is_streamed", lambda inputs: True)
     smooth_queries(*problem(rng, 10), scores, file, 50)
     with pytest.raises(ValueError, match="query_features: 30000 queries at k = 50 takes"):
         smooth_queries(*problem(rng, 30_000), scores, file, 50)

@@ -5,7 +5,7 @@ import pytest
 from smoothing_oracle import check
 
 from jax_dns import smooth_queries
-from jax_dns.smoothing import api, streaming
+from jax_dns.smoothing import routes, streaming
 from jax_dns.smoothing.feature_space import to_frame
 from jax_dns.smoothing.streaming import SAMPLED_ROWS, sample_frames
 from jax_dns.smoothing.validation import validate_inputs
@@ -14,7 +14,7 @@ from jax_dns.smoothing.validation import validate_inputs
 @pytest.fixture
 def streamed(monkeypatch, tmp_path):
     """Makes a history that is read in chunks of some rows."""
-    monkeypatch.setattr(api, "is_streamed", lambda inputs: True)
+    monkeypatch.setattr(routes, "is_streamed", lambda inputs: True)
 
     def to_file(features, rows):
         monkeypatch.setattr(streaming, "CHUNK_BYTES", 4 * features.shape[1] * rows)

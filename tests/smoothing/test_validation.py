@@ -27,7 +27,11 @@ def nan_at(array, row):
         (dict(k=7), "k: 7, expected at most 6: item 0 has 5 candidates"),
         (dict(scores=SCORES[:5]), r"features: shape \[6, 2\].*expected 5 rows as scores has"),
         (dict(scores=SCORES[:, None]), r"scores: shape \[6, 1\].*expected 1 dimension"),
-        (dict(scores=np.arange(6)), "scores: shape .* of int64, expected .* floating"),
+        (dict(scores=SCORES > 2), "scores: shape .* of bool, expected 1 dimensions, numbers"),
+        (dict(scores=list("abcdef")), "scores: shape .* of <U1, expected 1 dimensions, numbers"),
+        (dict(scores=[1.0, None, 2, 3, 4, 5]), "scores: row 1 holds nan, expected finite values"),
+        (dict(scores=[1.0, {}, 2, 3, 4, 5]), r"scores: float\(\) argument .*, expected numbers"),
+        (dict(features=[[1.0], [1, 2]]), "features: .*inhomogeneous.* expected what NumPy can"),
         (dict(features=FEATURES[:, 0]), "features: .* expected 2 dimensions"),
         (dict(features=FEATURES[:, :0]), "features: .* at least one row and one column"),
         (dict(scores=nan_at(SCORES, 4)), "scores: row 4 holds nan"),
@@ -50,6 +54,42 @@ def test_bad_arguments(change, message):
     with pytest.raises(ValueError, match=message) as error:
         smooth(**arguments)
     assert "\n" not in str(error.value)
+
+
+class Tensor:
+    """What other libraries' tensors and columns have in common."""
+
+    def __init__(self, x, error=None):
+        self.x, self.error = x, error
+
+    def __array__(self, dtype=None, copy=None):
+        if self.error:
+            raise self.error
+        return np.asarray(self.x, dtype)
+
+
+def test_what_numpy_converts_is_accepted():
+    groups, pool, features = np.arange(6) % 2, np.arange(6) < 5, FEATURES.astype(int)
+    arguments = SCORES.astype(int), features, groups, pool
+    expected = smooth(SCORES, FEATURES, 2, groups=groups, pool=pool)
+    for convert in (np.asarray, Tensor, lambda x: x.tolist()):
+        s, f, g, p = map(convert, arguments)
+        got = smooth(s, f, 2, groups=g, pool=p)
+        assert isinstance(got, np.ndarray) and got.dtype == np.float64
+        np.testing.assert_allclose(got, expected, rtol=1e-6)
+        got = smooth_queries(s, f, s, f, 2, groups=g, query_groups=g)
+        np.testing.assert_array_equal(got, SCORES)  # each row's nearest is the row itself
+    nullable = SCORES.astype(int).astype(object), FEATURES.astype(object)
+    np.testing.assert_allclose(smooth(*nullable, 2), smooth(SCORES, FEATURES, 2), rtol=1e-6)
+    got = smooth(jnp.arange(6), jnp.asarray(features), 2)
+    assert got.dtype == jnp.float32
+    np.testing.assert_allclose(got, smooth(SCORES, FEATURES, 2), rtol=1e-6)
+
+
+def test_what_numpy_cannot_convert_is_named():
+    tensor = Tensor(FEATURES, TypeError("can't convert cuda:0\ntry cpu()"))
+    with pytest.raises(ValueError, match=r"^features: can't convert cuda:0, expected"):
+        smooth(SCORES, tensor, 2)
 
 
 def test_a_zero_row_is_an_error_under_cosine_only():

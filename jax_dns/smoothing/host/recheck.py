@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 from jax_dns.smoothing.feature_space import to_metric_space
 
 PAIRS = 2**13  # differences computed at once
-DENSE = 1 / 16  # from this share of uncertain candidates on a product is faster than differences
+DENSE = 1 / 16  # from this share of all pairs on a product is faster than differences
 TIE = 1e-13  # relative difference of float64 distances that counts as none
 
 
@@ -59,6 +59,8 @@ def exact_pair_distances(
     rows: Int[np.ndarray, "u c"],
     wanted: Bool[np.ndarray, "u c"],
     metric: str,
+    *,
+    as_differences: bool = False,
 ) -> tuple[Float[np.ndarray, "u c"], Float[np.ndarray, " u"]]:
     """Computes squared distances in float64.
 
@@ -68,6 +70,7 @@ def exact_pair_distances(
       rows: [u, c] rows of `features`.
       wanted: [u, c] which distances to compute.
       metric: "euclidean" or "cosine".
+      as_differences: whether to compute differences even where a product is faster.
 
     Returns:
       [u, c], undefined where not wanted, and a bound [u] on rounding that isn't relative to them.
@@ -76,15 +79,18 @@ def exact_pair_distances(
     def to_float64(x: np.ndarray) -> Float[np.ndarray, "r d"]:
         return to_metric_space(x.astype(np.float64), metric)
 
-    if wanted.mean() > DENSE:
-        used, position = np.unique(rows, return_inverse=True)
+    is_used = np.zeros(len(features), bool)
+    is_used[rows[wanted]] = True
+    used = np.flatnonzero(is_used)
+    if wanted.sum() > DENSE * len(queries) * len(used) and not as_differences:
+        position = np.cumsum(is_used) - 1
         x, q = to_float64(features[used]), to_float64(queries)
         origin = x.mean(0)
         x, q = x - origin, q - origin
         norms, query_norms = (x**2).sum(1), (q**2).sum(1)
         every = query_norms[:, None] + norms[None] - 2 * q @ x.T
         rounding = np.finfo(np.float64).eps * (4 + np.sqrt(x.shape[1]))
-        exact = np.take_along_axis(every, position.reshape(rows.shape), axis=1)
+        exact = np.take_along_axis(every, np.maximum(position[rows], 0), axis=1)
         return exact, rounding * (query_norms + norms.max())
     out = np.zeros(rows.shape)
     query, column = np.nonzero(wanted)

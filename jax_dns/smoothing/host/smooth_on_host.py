@@ -4,38 +4,25 @@ Neighbours are those of a float64 loop over the features as given: candidates th
 the working type can't tell apart are looked at again (see `recheck`).
 """
 
-import os
-from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
-
-import jax
 import numpy as np
 from jaxtyping import Float, Int
-from threadpoolctl import threadpool_limits
 
-from jax_dns.smoothing.feature_space import Frame, divide_by_power, to_frame, to_metric_space
 from jax_dns.smoothing.host.block_distances import (
-    add_norms,
     candidate_distances,
     rounding_error,
     rows_in_block,
     to_factors,
 )
+from jax_dns.smoothing.host.group_items import (
+    HostItems,
+    for_each_block,
+    prepare_items,
+    prepare_queries,
+)
 from jax_dns.smoothing.host.recheck import exact_pair_distances, recheck
 from jax_dns.smoothing.partition import GroupBlock, number_groups, partition_by_group
 from jax_dns.smoothing.sharded.arrays import to_host
 from jax_dns.smoothing.validation import SmoothingInputs
-
-CHUNK_ROWS = 2**13  # prepared at once
-
-
-class HostItems(NamedTuple):
-    """One group's candidates."""
-
-    rows: Int[np.ndarray, " r"]  # their numbers
-    scores: Float[np.ndarray, " r"]
-    factors: Float[np.ndarray, "r e"]  # features in the group's frame, and squared norms
-    frame: Frame
 
 
 def smooth_on_host(inputs: SmoothingInputs) -> Float[np.ndarray, "k m"]:
@@ -51,49 +38,18 @@ def smooth_on_host(inputs: SmoothingInputs) -> Float[np.ndarray, "k m"]:
     inputs = inputs._replace(**{name: to_host(getattr(inputs, name)) for name in names})
     group, query_group, n_groups = number_groups(inputs.groups, inputs.query_groups)
     sums = np.empty((len(inputs.ks), len(inputs.query_scores)))
-    for block in partition_by_group(
+    ranks = np.asarray(inputs.ks) - 1
+    for group_block in partition_by_group(
         group, inputs.pool, query_group, n_groups, exclude_self=inputs.exclude_self
     ):
-        sums[:, block.queries] = _sum_group(inputs, block)
+        items = prepare_items(inputs, group_block.rows)
+
+        def sum_block(block: GroupBlock, items: HostItems = items) -> None:
+            sums[:, block.queries] = _sum_block(inputs, items, block, ranks)
+
+        size = inputs.block_size or rows_in_block(len(items.rows), int(ranks.max()))
+        for_each_block(sum_block, group_block, size)
     return (inputs.query_scores.astype(np.float64) + sums) / np.asarray(inputs.ks)[:, None]
-
-
-def _sum_group(inputs: SmoothingInputs, group: GroupBlock) -> Float[np.ndarray, "k q"]:
-    """Sums the scores of each query's nearest candidates, blocks of queries in threads."""
-    items = _prepare_items(inputs, group.rows)
-    ranks = np.asarray(inputs.ks) - 1
-    size = inputs.block_size or rows_in_block(len(group.rows), int(ranks.max()))
-    blocks = [
-        group._replace(
-            queries=group.queries[first : first + size],
-            self_index=group.self_index[first : first + size],
-        )
-        for first in range(0, len(group.queries), size)
-    ]
-    threads = min(len(blocks), _cores())
-    if threads == 1:
-        return np.concatenate([_sum_block(inputs, items, x, ranks) for x in blocks], axis=1)
-    # Each thread multiplies by itself: a block's products are too small to be shared.
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
-        sums = pool.map(lambda x: _sum_block(inputs, items, x, ranks), blocks)
-        return np.concatenate(list(sums), axis=1)
-
-
-def _prepare_items(inputs: SmoothingInputs, rows: Int[np.ndarray, " r"]) -> HostItems:
-    """Gathers candidates and maps them to their frame, in chunks: one copy of the features."""
-    n, d = len(rows), inputs.features.shape[1]
-    starts = range(0, n, CHUNK_ROWS)
-
-    def chunk(first: int) -> Float[np.ndarray, "c d"]:
-        return _to_space(inputs.features[rows[first : first + CHUNK_ROWS]], inputs.metric)
-
-    exponent = max(np.frexp(max(x.max(), -x.min()))[1] for x in map(chunk, starts))
-    sums = (divide_by_power(x.sum(0, dtype=np.float64), exponent) for x in map(chunk, starts))
-    frame = Frame(exponent, sum(sums) / n)
-    factors = np.empty((n, d + 1), _working_type())
-    for first in starts:
-        factors[first : first + CHUNK_ROWS] = add_norms(_to_frame(chunk(first), frame))
-    return HostItems(rows, inputs.scores[rows].astype(np.float64), factors, frame)
 
 
 def _sum_block(
@@ -102,7 +58,7 @@ def _sum_block(
     """Sums the scores of the `rank` nearest candidates of a block of queries, for all ranks."""
     count, ordered = int(ranks.max()), len(ranks) > 1
     queries = inputs.query_features[block.queries]
-    q = _to_frame(_to_space(queries, inputs.metric), items.frame)
+    q = prepare_queries(queries, items, inputs.metric)
     norms = np.einsum("ij,ij->i", q, q)
     distances, columns = candidate_distances(
         to_factors(q), norms, items.factors, block.self_index, count
@@ -146,23 +102,3 @@ def _smallest(
         return nearest
     order = np.argsort(np.take_along_axis(distances, nearest, axis=1), axis=1)
     return np.take_along_axis(nearest, order, axis=1)
-
-
-def _to_space(features: Float[np.ndarray, "n d"], metric: str) -> Float[np.ndarray, "n d"]:
-    """Maps features to the metric's space; directions in float64, as rows may be close together."""
-    features = features.astype(_working_type(), copy=False)
-    return features if metric == "euclidean" else to_metric_space(features.astype(float), metric)
-
-
-def _to_frame(features: Float[np.ndarray, "n d"], frame: Frame) -> Float[np.ndarray, "n d"]:
-    return to_frame(features, frame).astype(_working_type())
-
-
-def _working_type() -> np.dtype:
-    return jax.dtypes.canonicalize_dtype(np.float64)
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

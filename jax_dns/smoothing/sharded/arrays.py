@@ -81,7 +81,7 @@ def to_host(x: Any) -> np.ndarray:
     return np.asarray(x)
 
 
-def match_sharding(out: ArrayLike, scores: ArrayLike) -> ArrayLike:
+def match_sharding(out: ArrayLike, scores: Any) -> ArrayLike:
     """Shards results [n] or [k, n] as the scores [n] are; NumPy results stay as they are."""
     if isinstance(out, np.ndarray):
         return out

@@ -95,7 +95,7 @@ def test_invalid_values_raise_as_elsewhere(rng, as_on_gpu, name, value, message)
         (dict(k=2.0), "k: 2.0, expected a whole number of at least 1"),
         (dict(metric="taxicab"), "metric: 'taxicab', expected one of euclidean, cosine"),
         (dict(scores=np.zeros(7)), "features: shape .* expected 7 rows as scores has"),
-        (dict(features=np.zeros((N, 2), int)), "features: .* expected 2 dimensions, floating"),
+        (dict(features=np.zeros((N, 2), bool)), "features: .* expected 2 dimensions, numbers"),
         (dict(features=np.zeros((N, 0))), "features: .* expected at least one row and one column"),
     ],
 )

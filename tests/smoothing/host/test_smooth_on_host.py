@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from smoothing_oracle import check
 
 from jax_dns import smooth, smooth_grid, smooth_queries
-from jax_dns.smoothing.host import block_distances, smooth_on_host
+from jax_dns.smoothing.host import block_distances, group_items
 
 EXACT = 1e-12  # of the norms, in place of 2e-6
 
@@ -96,7 +96,7 @@ def test_hostile_features(kinds, scale, k, seed):
 def test_threads_and_blocks_change_nothing(rng, monkeypatch, threads):
     scores, features = problem(rng, 500)
     expected = smooth(scores, features, 30)
-    monkeypatch.setattr(smooth_on_host, "_cores", lambda: threads)
+    monkeypatch.setattr(group_items, "_cores", lambda: threads)
     for block_size in (1, 7, 200):
         got = smooth(scores, features, 30, block_size=block_size)
         np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-12)

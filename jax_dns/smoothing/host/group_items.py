@@ -1,0 +1,96 @@
+"""One group's candidates on the host, and its queries block by block in threads."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Float, Int
+from threadpoolctl import threadpool_limits
+
+from jax_dns.smoothing.feature_space import Frame, divide_by_power, to_frame, to_metric_space
+from jax_dns.smoothing.host.block_distances import add_norms
+from jax_dns.smoothing.partition import GroupBlock
+from jax_dns.smoothing.validation import SmoothingInputs
+
+CHUNK_ROWS = 2**13  # prepared at once
+
+
+class HostItems(NamedTuple):
+    """One group's candidates."""
+
+    rows: Int[np.ndarray, " r"]  # their numbers
+    scores: Float[np.ndarray, " r"]
+    factors: Float[np.ndarray, "r e"]  # features in the group's frame, and squared norms
+    frame: Frame
+
+
+def prepare_items(inputs: SmoothingInputs, rows: Int[np.ndarray, " r"]) -> HostItems:
+    """Gathers candidates and maps them to their frame, in chunks: one copy of the features."""
+    n, d = len(rows), inputs.features.shape[1]
+    starts = range(0, n, CHUNK_ROWS)
+
+    def chunk(first: int) -> Float[np.ndarray, "c d"]:
+        return _to_space(inputs.features[rows[first : first + CHUNK_ROWS]], inputs.metric)
+
+    exponent = max(np.frexp(max(x.max(), -x.min()))[1] for x in map(chunk, starts))
+    sums = (divide_by_power(x.sum(0, dtype=np.float64), exponent) for x in map(chunk, starts))
+    frame = Frame(exponent, sum(sums) / n)
+    factors = np.empty((n, d + 1), _working_type())
+    for first in starts:
+        factors[first : first + CHUNK_ROWS] = add_norms(_to_frame(chunk(first), frame))
+    return HostItems(rows, inputs.scores[rows].astype(np.float64), factors, frame)
+
+
+def prepare_queries(
+    queries: Float[np.ndarray, "b d"], items: HostItems, metric: str
+) -> Float[np.ndarray, "b d"]:
+    """Maps queries to the frame of a group's candidates."""
+    return _to_frame(_to_space(queries, metric), items.frame)
+
+
+def for_each_block(function: Callable[[GroupBlock], None], group: GroupBlock, size: int) -> None:
+    """Calls a function with blocks of a group's queries, in threads.
+
+    Args:
+      function: writes its results itself.
+      group: candidates and queries.
+      size: queries in a block.
+    """
+    blocks = [
+        group._replace(
+            queries=group.queries[first : first + size],
+            self_index=group.self_index[first : first + size],
+        )
+        for first in range(0, len(group.queries), size)
+    ]
+    threads = min(len(blocks), _cores())
+    if threads <= 1:
+        for block in blocks:
+            function(block)
+        return
+    # Each thread multiplies by itself: a block's products are too small to be shared.
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
+        list(pool.map(function, blocks))
+
+
+def _to_space(features: Float[np.ndarray, "n d"], metric: str) -> Float[np.ndarray, "n d"]:
+    """Maps features to the metric's space; directions in float64, as rows may be close together."""
+    features = features.astype(_working_type(), copy=False)
+    return features if metric == "euclidean" else to_metric_space(features.astype(float), metric)
+
+
+def _to_frame(features: Float[np.ndarray, "n d"], frame: Frame) -> Float[np.ndarray, "n d"]:
+    return to_frame(features, frame).astype(_working_type())
+
+
+def _working_type() -> np.dtype:
+    return jax.dtypes.canonicalize_dtype(np.float64)
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
