@@ -12,6 +12,7 @@ COMMANDS = {
     "run": "train, score, smooth and evaluate, as a config says",
     "score": "score new recordings with a finished run",
     "monitor": "score recordings as they arrive, keep their history, raise alarms",
+    "compare": "show two finished runs side by side",
     "report": "make a finished run's report.html again",
     "smooth": "smooth the scores of your own system (Eq. 7)",
     "evaluate": "AUC and pAUC of score files",
