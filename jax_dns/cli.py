@@ -3,15 +3,17 @@
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 
-from jax_dns import environment, preemption
+from jax_dns import environment, preemption, processes
 from jax_dns.errors import InputError, UsageError
 
 COMMANDS = {
     "run": "train, score, smooth and evaluate, as a config says",
     "score": "score new recordings with a finished run",
     "monitor": "score recordings as they arrive, keep their history, raise alarms",
+    "compare": "show two finished runs side by side",
     "report": "make a finished run's report.html again",
     "smooth": "smooth the scores of your own system (Eq. 7)",
     "evaluate": "AUC and pAUC of score files",
@@ -43,7 +45,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         _restart_with_huge_pages()
         environment.use_absolute_folders()
         environment.print_any_name()
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    code = _main(list(sys.argv[1:] if argv is None else argv))
+    ended_early = code in (130, preemption.EXIT_CODE) or (code and processes.are_several())
+    return _exit_now(code) if argv is None and ended_early else code
+
+
+def _main(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(USAGE, end="", file=sys.stdout if arguments else sys.stderr)
         return 0 if arguments else 2
@@ -69,14 +76,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _fail(f"{error.filename or 'input/output'}: {error.strerror or error}", 1)
     except KeyboardInterrupt:
-        code = _fail("interrupted; run the same command again to resume", 130)
-        return _exit_now(code) if argv is None else code
+        return _fail("interrupted; run the same command again to resume", 130)
     except preemption.Terminated:
         message = "terminated; run the same command again to resume"
-        code = _fail(message, preemption.EXIT_CODE)
-        return _exit_now(code) if argv is None else code
+        return _fail(message, preemption.EXIT_CODE)
     except MemoryError as error:
         return _fail(f"not enough memory ({str(error) or 'no details'})", 1)
+    except Exception:
+        if not processes.are_several():
+            raise
+        traceback.print_exc()  # at its usual end this process would wait for the others
+        return 1
     return 0
 
 
@@ -102,7 +112,8 @@ def _restart_with_huge_pages() -> None:
 def _exit_now(code: int) -> int:
     """Ends the process without Python's and XLA's cleaning up.
 
-    After signals at random moments of start-up and compilation, that crashed in 2 of 38 runs.
+    After signals at random moments of start-up and compilation, that crashed in 2 of 38 runs. One
+    of several processes would wait for the others, which wait for it.
     """
     sys.stdout.flush()
     sys.stderr.flush()

@@ -29,9 +29,19 @@ def join(coordinator: str | None, n_processes: int | None, index: int | None) ->
 
 def is_first() -> bool:
     """Returns whether this is the process that writes."""
-    return _count() == 1 or sys.modules["jax"].process_index() == 0
+    return not are_several() or sys.modules["jax"].process_index() == 0
 
 
-def _count() -> int:
+def of_first(value: bool) -> bool:
+    """Returns the first process's value, to all; each calls it equally often."""
+    if not are_several():
+        return value
+    from jax.experimental import multihost_utils
+
+    return bool(multihost_utils.broadcast_one_to_all(value))
+
+
+def are_several() -> bool:
+    """Returns whether this is one of several processes."""
     jax = sys.modules.get("jax")  # commands that do without JAX need not import it for this
-    return jax.process_count() if jax and jax.distributed.is_initialized() else 1
+    return bool(jax and jax.distributed.is_initialized() and jax.process_count() > 1)

@@ -136,14 +136,23 @@ def _reasons(
     """Lists the changed fields that each alone change `key`."""
     if earlier is None:
         return ""
+    return "; ".join(
+        f"{name} is {new}, was {old}"
+        for name, old, new in changed_fields(earlier, config)
+        if _changes(earlier, name, fields_by_name(config).get(name, MISSING), key)
+    )
+
+
+def changed_fields(earlier: ConfigDict, config: ConfigDict) -> list[tuple[str, str, str]]:
+    """Lists the fields that differ: name, value in `earlier`, value in `config`."""
     before, after = fields_by_name(earlier), fields_by_name(config)
-    reasons = []
+    changed = []
     for name in dict.fromkeys((*before, *after)):
         old, new = (_plain(fields.get(name, MISSING)) for fields in (before, after))
-        if old != new and _changes(earlier, name, after.get(name, MISSING), key):
-            shown = ["absent" if value is MISSING else repr(value) for value in (new, old)]
-            reasons.append(f"{name} is {shown[0]}, was {shown[1]}")
-    return "; ".join(reasons)
+        if old != new:
+            shown = ("absent" if value is MISSING else repr(value) for value in (old, new))
+            changed.append((name, *shown))
+    return changed
 
 
 def _changes(earlier: ConfigDict, name: str, value: Any, key: Callable[[ConfigDict], Any]) -> bool:

@@ -54,7 +54,9 @@ def make_source(config: ConfigDict, machines: Machines) -> BatchSource:
     ]
     segment = segment_samples(config)
     choice = config.data.cache_on_device
-    if choice == "no" or (choice == "auto" and not device_cache.fits(recordings, segment=segment)):
+    fits = choice == "yes" or (choice == "auto" and device_cache.fits(recordings, segment=segment))
+    wait_for_all()  # on CPUs the first collective fails if one process is 30 s late
+    if not processes.of_first(fits):  # the hosts' free memory may differ
         return BatchSource(None, mesh)
     replicated = mesh and NamedSharding(mesh, PartitionSpec())
     cache = device_cache.upload(recordings, segment=segment, sharding=replicated)

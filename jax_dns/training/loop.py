@@ -85,6 +85,7 @@ def train_loop(
     done = _resumable_step(folder, checkpoint, records, steps_per_epoch)
     if done:
         state = checkpoints.restore(last, done, state)
+    checkpoints.wait_for_all()  # each process has seen the same files before the first adds to them
     records = [record for record in records if record["step"] <= done]
     logs = {log: lambda record: record, **logs} if processes.is_first() else {}
     for path, line_of in logs.items():

@@ -12,7 +12,7 @@ from jax_dns.pipeline import run
 from jax_dns.pipeline.dry_run import dry_run
 from jax_dns.segments_file import read_segments
 
-CONFIG = Path(__file__).with_name("toy_config.py")
+CONFIG = Path(__file__).parents[1] / "toy_config.py"
 
 
 @pytest.fixture

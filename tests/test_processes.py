@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from jax_dns import processes
 from jax_dns.segments_file import read_segments
 
-TESTS = Path(__file__).parents[1]
-CONFIG = Path(__file__).with_name("toy_config.py")
+TESTS = Path(__file__).parent
+CONFIG = TESTS / "toy_config.py"
 
 
 def start(workdir, *options, devices=1):
@@ -41,10 +42,10 @@ def start_two(workdir, *options):
     return [start(workdir, *common, f"--process-id={i}", *options) for i in range(2)]
 
 
-def end(processes, code=0):
+def end(started, code=0):
     """Output and errors of each."""
-    texts = [process.communicate(timeout=300) for process in processes]
-    assert [process.returncode for process in processes] == [code] * len(processes), texts
+    texts = [process.communicate(timeout=300) for process in started]
+    assert [process.returncode for process in started] == [code] * len(started), texts
     return texts
 
 
@@ -82,19 +83,31 @@ def test_one_writes_and_prints(together):
     assert not left and not (workdir / ".lock_owner.json").exists()
 
 
-def test_they_resume_and_find_nothing_to_do(together):
+def test_a_shared_run_goes_on_alone_and_shared(together):
+    """The second time with the recordings in the devices' memory."""
     workdir, _ = together
-    (out, _), _ = end(start_two(workdir))
+    ((out, _),) = end([start(workdir)])
     assert "nothing to do" in out
+    more = ["--config.discriminative.epochs=4", "--config.data.cache_on_device=yes"]
+    (out, _), _ = end(start_two(workdir, *more))
+    assert "discriminative.epochs is 4, was 3" in out and "fan AE" not in out
+    assert "training recordings on the device" in out
+    assert "fan toy SerialOE, seed 0: trained in" in out
 
 
-def test_a_trained_run_goes_on_alone_and_with_more_epochs(together, tmp_path):
-    workdir, _ = together
-    (out, _) = end([start(workdir)])[0]
-    assert "nothing to do" in out
-    more = "--config.discriminative.epochs=4"
-    (out, _), _ = end(start_two(workdir, more))
-    assert "discriminative.epochs is 4, was 3" in out and "trained in" in out
+def test_an_error_of_the_first_ends_both(tmp_path):
+    """The second waits for the recordings; the message of its end is JAX's."""
+    both = start_two(tmp_path / "w", f"--config.data.root={tmp_path / 'nowhere'}")
+    _, errors = both[0].communicate(timeout=200)
+    assert both[0].returncode == 1 and len(errors.splitlines()) == 1
+    assert "nowhere is not a folder" in errors
+    both[1].communicate(timeout=200)
+    assert both[1].returncode != 0
+
+
+def test_one_process_is_the_first():
+    assert processes.is_first() and not processes.are_several()
+    assert processes.of_first(True) is True and processes.of_first(False) is False
 
 
 def test_an_incomplete_command_line_is_one_line(tmp_path):
