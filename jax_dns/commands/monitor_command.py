@@ -107,7 +107,7 @@ def _serve_and_run(options: argparse.Namespace, folder: Path, settings: Any) -> 
 
 def print_event(event: dict[str, Any]) -> None:
     """Prints an event as a line of JSON."""
-    print(json.dumps(event, ensure_ascii=False), flush=True)
+    print(json.dumps(event), flush=True)
 
 
 def add_decision_options(parser: Parser) -> None:
