@@ -39,7 +39,7 @@ async function showSections() {
       make("strong", { textContent: section(row) }),
       make("br"),
       make("small", { textContent: `${row.clips} clips` + (row.last ? `, last ${when(row.last.time)}` : "") }),
-      strip(row.recent));
+      strip(row.recent, row.warning_p));
     button.dataset.key = key;
     button.setAttribute("aria-pressed", String(key === chosen));
     button.addEventListener("click", () => { chosen = key; shown = null; refresh(true); });
@@ -51,16 +51,16 @@ async function showSections() {
 }
 
 // p-values of the last clips: the higher the bar, the more anomalous.
-function strip(values) {
+function strip(values, level) {
   const svg = draw("svg", { viewBox: "0 0 60 20", preserveAspectRatio: "none", "aria-hidden": "true" });
   values.forEach((p, i) => {
     const height = Math.min(20, 1 + 6 * -Math.log10(Math.max(p, 1e-4)));
-    svg.append(draw("rect", { x: i, y: 20 - height, width: 0.8, height, fill: p < 0.03 ? "var(--alarm)" : "var(--dim)" }));
+    svg.append(draw("rect", { x: i, y: 20 - height, width: 0.8, height, fill: p <= level ? "var(--alarm)" : "var(--dim)" }));
   });
   return svg;
 }
 
-function curve(clips) {
+function curve(clips, level) {
   const values = clips.flatMap((c) => [c.score, c.smoothed]).filter((v) => v !== null);
   const low = Math.min(...values), span = Math.max(...values) - low || 1;
   const x = (i) => 10 + 980 * i / Math.max(1, clips.length - 1), y = (v) => 190 - 180 * (v - low) / span;
@@ -75,7 +75,7 @@ function curve(clips) {
       svg.prepend(draw("rect", { x: x(i - 0.5), y: 0, width: 980 / Math.max(1, clips.length - 1), height: 200,
         fill: `var(--${c.level})`, opacity: 0.2 }));
     }
-    if (c.p < 0.03) svg.append(draw("rect", { x: x(i) - 2, y: y(c.score) - 4, width: 4, height: 8, fill: "var(--alarm)" }));
+    if (c.p <= level) svg.append(draw("rect", { x: x(i) - 2, y: y(c.score) - 4, width: 4, height: 8, fill: "var(--alarm)" }));
   });
   return svg;
 }
@@ -102,8 +102,9 @@ async function showSection(rows, move) {
   if (row.drift) facts.push(`drift: p ${number(row.drift.p)}${row.drift.warning ? ", the sound has changed" : ""}`);
   if (row.look_back) facts.push(`looking back: ${row.look_back.choice}`);
   $("section-facts").textContent = facts.join(" · ");
-  $("curve").replaceChildren(curve(clips));
-  const stood = clips.filter((c) => c.p < 0.03 || c.level === "alarm").slice(-8).reverse();
+  $("hit").textContent = `p at most ${number(row.warning_p)}, a hit towards a warning`;
+  $("curve").replaceChildren(curve(clips, row.warning_p));
+  const stood = clips.filter((c) => c.p <= row.warning_p || c.level === "alarm").slice(-8).reverse();
   const last = clips.slice(-5).reverse().filter((c) => !stood.includes(c));
   const focused = document.activeElement && document.activeElement.dataset.clip;
   $("clips").replaceChildren(...stood.map(clipButton), ...last.map(clipButton));

@@ -35,6 +35,9 @@ def sections(connection: sqlite3.Connection) -> Rows:
         "max(clip.id) AS last FROM section LEFT JOIN clip ON clip.section = section.id "
         "GROUP BY section.id ORDER BY machine, section.section"
     ).fetchall()
+    levels = dict(
+        connection.execute("SELECT name, value FROM meta WHERE name IN ('alarm_p', 'warning_p')")
+    )
     out = []
     for row in rows:
         last = connection.execute(
@@ -55,6 +58,7 @@ def sections(connection: sqlite3.Connection) -> Rows:
                 "drift": last_event(connection, "drift", row["machine"], row["section"]),
                 "look_back": last_event(connection, "look_back", row["machine"], row["section"]),
             }
+            | levels
         )
     return out
 

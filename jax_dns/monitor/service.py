@@ -91,6 +91,10 @@ def open_monitor(
     monitor = Monitor(folder, inbox, history, scorers, {}, done, {}, settings, files, window)
     needed = normals_needed(settings.alarm_days, settings)
     with history.transaction():
+        for name, days in (("alarm_p", settings.alarm_days), ("warning_p", settings.warning_days)):
+            history.connection.execute(
+                "INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, hit_level(days, settings))
+            )
         for name, scorer in scorers.items():
             for section in np.unique(scorer.segments.section).tolist():
                 try:
