@@ -1,7 +1,7 @@
 """The monitor's times: from a file to its event, against the size of the history; clips a minute.
 
-    python experiments/bench/monitor.py [--sizes 1000 10000 100000] [--clips 20]
-    python experiments/bench/monitor.py --sustained 10000
+    python experiments/bench/monitor_times.py [--sizes 1000 10000 100000] [--clips 20]
+    python experiments/bench/monitor_times.py --sustained 10000
 
 The history is of one section: clusters of 1000 items of d = 128 features, far from each other, so
 that its exact neighbour lists can be computed cluster by cluster however many items there are. K is
