@@ -143,28 +143,46 @@ def _table_cells(
         # Two fifths train; of the rest 100, or a third, are known normals.
         train, rest = np.split(normal, [2 * len(normal) // 5])
         n_known = min(KNOWN_OF_TABLE, len(rest) // 3)
-        scaled = (table - table[train].mean(0)) / (table[train].std(0) + 1e-6)
-        _, spread, axes = np.linalg.svd(scaled[train], full_matrices=False)
-        coordinates = scaled @ axes.T
-        inside = coordinates[:, :COMPONENTS] @ axes[:COMPONENTS]
-        residual = np.linalg.norm(scaled - inside, axis=1)
-        used = min(DIMENSIONS, int((spread > 1e-3 * spread[0]).sum()))
-        feature = coordinates[:, :used] / (spread[:used] / np.sqrt(len(train)))
-        squares = (feature**2).sum(1)
-        distance = squares[:, None] + squares[None, train] - 2 * feature @ feature[train].T
-        items = np.setdiff1d(np.arange(len(anomaly)), train)
-        known = np.isin(items, rest[:n_known])
-        yield Cell(
-            source,
-            f"split {split}",
-            cluster,
-            machine,
-            anomaly[items],
-            residual[items].astype(np.float64),
-            feature[items].astype(np.float32),
-            distance[items].min(1).astype(np.float64),
-            known,
-        )
+        system = f"split {split}"
+        yield table_cell(source, system, cluster, machine, table, anomaly, train, rest[:n_known])
+
+
+def table_cell(
+    source: str,
+    system: str,
+    cluster: str,
+    machine: str,
+    table: np.ndarray,
+    anomaly: np.ndarray,
+    train: np.ndarray,
+    known: np.ndarray,
+) -> Cell:
+    """Scores a table of features by the residual of a PCA of its rows `train`, which are left out.
+
+    The features are whitened by the same PCA; the discriminative score is the squared distance to
+    the nearest row of `train`. `known`: rows of the known normals.
+    """
+    scaled = (table - table[train].mean(0)) / (table[train].std(0) + 1e-6)
+    _, spread, axes = np.linalg.svd(scaled[train], full_matrices=False)
+    coordinates = scaled @ axes.T
+    inside = coordinates[:, :COMPONENTS] @ axes[:COMPONENTS]
+    residual = np.linalg.norm(scaled - inside, axis=1)
+    used = min(DIMENSIONS, int((spread > 1e-3 * spread[0]).sum()))
+    feature = coordinates[:, :used] / (spread[:used] / np.sqrt(len(train)))
+    squares = (feature**2).sum(1)
+    distance = squares[:, None] + squares[None, train] - 2 * feature @ feature[train].T
+    items = np.setdiff1d(np.arange(len(anomaly)), train)
+    return Cell(
+        source,
+        system,
+        cluster,
+        machine,
+        anomaly[items],
+        residual[items].astype(np.float64),
+        feature[items].astype(np.float32),
+        distance[items].min(1).astype(np.float64),
+        np.isin(items, known),
+    )
 
 
 def workdir_cells(workdir: Path) -> Iterator[Cell]:

@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from jax_dns.errors import InputError
 DESCRIPTION = """Score recordings as they arrive in a folder, keep their history, and raise alarms.
 
   jax-dns monitor --workdir=runs/mine --inbox=/recordings --history=/var/history
+  jax-dns monitor --workdir=runs/mine --inbox=/recordings --history=/var/history --serve
   jax-dns monitor acknowledge --history=/var/history --clip=123 --as=normal
   jax-dns monitor export --history=/var/history --out=items.parquet
   jax-dns monitor check --history=/var/history
@@ -59,6 +61,12 @@ def _watch(arguments: list[str]) -> None:
     parser.add_argument(
         "--drift-days", type=float, default=30.0, help="days between false drift warnings (30)"
     )
+    page = parser.add_argument_group("page (extra monitor)")
+    page.add_argument(
+        "--serve", nargs="?", type=int, const=8765, metavar="PORT", help="show a page (port 8765)"
+    )
+    page.add_argument("--host", default="127.0.0.1", help="address it listens on (127.0.0.1)")
+    page.add_argument("--token", default="", help="needed on any but this machine's own addresses")
     options = parser.parse_args(arguments)
     settings = decision_settings(options)
     for name in ("workdir", "inbox"):
@@ -101,13 +109,22 @@ def _serve_and_run(options: argparse.Namespace, folder: Path, settings: Any) -> 
         files=files,
         window=window,
     )
-    with contextlib.closing(monitor.history):
+    with contextlib.closing(monitor.history), contextlib.ExitStack() as stack:
+        if options.serve is not None:
+            try:
+                from jax_dns.monitor.page import serve
+            except ImportError as error:
+                raise InputError(f"--serve: needs the extra monitor ({error})") from error
+            formats = {name: scorer.audio_format for name, scorer in scorers.items()}
+            listening = dict(host=options.host, port=options.serve, token=options.token)
+            address = stack.enter_context(serve(folder, formats, **listening))
+            print(f"page: {address}", file=sys.stderr, flush=True)
         run(monitor, print_event, once=options.once)
 
 
 def print_event(event: dict[str, Any]) -> None:
     """Prints an event as a line of JSON."""
-    print(json.dumps(event, ensure_ascii=False), flush=True)
+    print(json.dumps(event), flush=True)
 
 
 def add_decision_options(parser: Parser) -> None:

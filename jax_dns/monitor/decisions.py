@@ -169,14 +169,22 @@ def is_held_back(p: float, settings: Settings) -> bool:
 def alarm_starts(
     p: Float[np.ndarray, " n"], settings: Settings, name: str = "alarm"
 ) -> Bool[np.ndarray, " n"]:
-    """Returns at which clips of a section an alarm begins, from their p-values in order."""
-    levels = ("normal", "warning", "alarm")
-    starts, level, rank = np.zeros(len(p), bool), Level("normal", ()), levels.index(name)
-    for i, value in enumerate(p.tolist()):
-        after = next_level(level, value, settings)
-        starts[i] = levels.index(after.name) >= rank > levels.index(level.name)
-        level = after
-    return starts
+    """Returns at which clips of a section an alarm begins, as `next_level` says.
+
+    Args:
+      p: [n] p-values in the order of the clips.
+      settings: rates, hits and window.
+      name: "alarm"; or "warning", which an alarm includes.
+    """
+    days = settings.alarm_days if name == "alarm" else settings.warning_days
+    hits = p <= hit_level(days, settings)
+    total = np.concatenate([np.zeros(settings.window, np.int64), np.cumsum(hits)])
+    recent = total[settings.window :] - total[: len(hits)]
+    number = np.arange(len(hits))
+    begins = np.where(hits & (recent >= settings.hits), number, -1)
+    ends = np.where(recent == 0, number, -1)
+    on = np.maximum.accumulate(begins) > np.maximum.accumulate(ends)
+    return on & ~np.concatenate([[False], on[:-1]])
 
 
 def check_settings(settings: Settings) -> None:
@@ -189,5 +197,10 @@ def check_settings(settings: Settings) -> None:
     for field in ("alarm_days", "warning_days", "clips_per_day"):
         if not 0 < getattr(settings, field) < np.inf:
             raise InputError(f"{field}: {getattr(settings, field)}, expected above 0")
+    if settings.warning_days > settings.alarm_days:
+        raise InputError(
+            f"warning_days: {settings.warning_days}, expected at most alarm_days, "
+            f"{settings.alarm_days}"
+        )
     if settings.evidence not in ("both", "score", "distance"):
         raise InputError(f"evidence: {settings.evidence!r}, expected both, score or distance")

@@ -11,6 +11,7 @@ from jax_dns.data.clips import ANOMALY, AUDIO_SUFFIXES, NORMAL, UNKNOWN
 from jax_dns.errors import InputError
 
 RULE = r"(?:section_|id_)(?P<section>\d+)"  # DCASE's names since 2021, and in 2020
+QUIET = 0.05  # s
 LABEL = re.compile(r"(?:^|[_/])(normal|anomaly|abnormal)(?=[_/.])", re.IGNORECASE)
 LABELS = {"normal": NORMAL, "anomaly": ANOMALY, "abnormal": ANOMALY}
 
@@ -26,13 +27,15 @@ class Arrival(NamedTuple):
 class Inbox:
     """Watches a folder and everything below it.
 
-    A file is whole when its writer has closed it or moved it in, where the system tells, or when
-    its size and time of change have stayed the same for `settle` seconds.
+    A file is whole when its writer has closed it, or it was renamed, where the system tells; when
+    it appeared with content and wasn't modified for QUIET seconds, as one that is moved in from
+    elsewhere; or when its size and time of change have stayed the same for `settle` seconds.
     """
 
     def __init__(self, folder: Path, settle: float):
         self._folder, self._settle = folder, settle
         self._closed: set[str] = set()
+        self._appeared: dict[str, float] = {}  # path -> when, monotonic s; not modified since
         self._since: dict[Path, tuple[Arrival, float]] = {}
         self._woken = Event()
         self._observer = _observe(folder, self._notice)
@@ -45,7 +48,7 @@ class Inbox:
 
     def wait(self, seconds: float) -> None:
         """Waits for news, or until the time has passed."""
-        self._woken.wait(seconds)
+        self._woken.wait(min(seconds, QUIET) if self._appeared else seconds)
         self._woken.clear()
 
     def look(self, done: Mapping[str, tuple[int, int]]) -> tuple[list[Arrival], int]:
@@ -62,21 +65,34 @@ class Inbox:
             name = str(arrival.path.relative_to(self._folder))
             if done.get(name) == (arrival.size, arrival.changed):
                 self._closed.discard(str(arrival.path))
+                self._appeared.pop(str(arrival.path), None)
                 continue
             before, start = self._since.get(arrival.path, (None, now))
             since[arrival.path] = arrival, start if before == arrival else now
-            if str(arrival.path) in self._closed or now - since[arrival.path][1] >= self._settle:
+            if self._is_whole(arrival, now, since[arrival.path][1]):
                 whole.append(arrival)
         self._since = since
         return whole, len(since) - len(whole)
 
-    def _notice(self, path: str, closed: bool) -> None:
+    def _is_whole(self, arrival: Arrival, now: float, since: float) -> bool:
+        path = str(arrival.path)
+        appeared = self._appeared.get(path, now)
+        return (
+            path in self._closed
+            or (arrival.size > 0 and now - appeared >= QUIET)
+            or now - since >= self._settle
+        )
+
+    def _notice(self, path: str, kind: str) -> None:
+        """Notes that a file was "closed", "modified" or "created"; watchdog calls it."""
         if not path.lower().endswith(AUDIO_SUFFIXES):
             return
-        if closed:
+        self._closed.discard(path)
+        self._appeared.pop(path, None)
+        if kind == "closed":
             self._closed.add(path)
-        else:
-            self._closed.discard(path)
+        elif kind == "created":
+            self._appeared[path] = time.monotonic()
         self._woken.set()
 
 
@@ -142,18 +158,18 @@ def _observe(folder: Path, notice: Any) -> Any:
 
     class Handler(FileSystemEventHandler):
         def on_closed(self, event):
-            notice(event.src_path, True)
+            notice(event.src_path, "closed")
 
         def on_moved(self, event):
-            notice(event.dest_path, True)
+            notice(event.dest_path, "closed")
 
         def on_modified(self, event):
             if not event.is_directory:
-                notice(event.src_path, False)
+                notice(event.src_path, "modified")
 
         def on_created(self, event):
             if not event.is_directory:
-                notice(event.src_path, False)
+                notice(event.src_path, "created")
 
     observer = Observer()
     try:

@@ -85,12 +85,15 @@ def open_monitor(
     Raises:
       InputError: a history of another model, or a run without known normals.
     """
-    model = fingerprint(sorted((name, scorer.model) for name, scorer in scorers.items()))
-    history = History.open(folder, k=k, model=model)
+    history = History.open(folder, k=k, model=model_digest(scorers))
     done = files_done(history)
     monitor = Monitor(folder, inbox, history, scorers, {}, done, {}, settings, files, window)
     needed = normals_needed(settings.alarm_days, settings)
     with history.transaction():
+        for name, days in (("alarm_p", settings.alarm_days), ("warning_p", settings.warning_days)):
+            history.connection.execute(
+                "INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, hit_level(days, settings))
+            )
         for name, scorer in scorers.items():
             for section in np.unique(scorer.segments.section).tolist():
                 try:
@@ -117,6 +120,11 @@ def open_monitor(
     for name in [*done]:
         _put_away(monitor, name)
     return monitor
+
+
+def model_digest(scorers: dict[str, ClipScorer]) -> str:
+    """Returns what tells one trained run from another."""
+    return fingerprint(sorted((name, scorer.model) for name, scorer in scorers.items()))
 
 
 def run(monitor: Monitor, log: Log, *, once: bool = False) -> None:

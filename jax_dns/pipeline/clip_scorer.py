@@ -90,7 +90,7 @@ def _open(config: ConfigDict, name: str, folder: Path) -> ClipScorer:
     d = config.data
     model = fingerprint(stamps, d.segment_seconds, d.segment_hop_seconds)
     segment, hop = segment_samples(config), hop_samples(config)
-    score = _scorer(name, *components, segment=segment, hop=hop)
+    score = scorer(name, *components, segment=segment, hop=hop)
     audio_format = Format(d.sample_rate, d.channel, d.resample)
     n_segments = int(np.median(np.unique(segments.clip, return_counts=True)[1]))
     typical = segment + hop * (n_segments - 1)
@@ -99,9 +99,19 @@ def _open(config: ConfigDict, name: str, folder: Path) -> ClipScorer:
     )
 
 
-def _scorer(
+def scorer(
     machine: str, generative: Applied, discriminative: Applied, *, segment: int, hop: int
 ) -> Score:
+    """Returns a function that scores one recording.
+
+    Args:
+      machine: the machine type, for messages.
+      generative: the component for a_G.
+      discriminative: the component for f_D.
+      segment: samples.
+      hop: samples between segments.
+    """
+
     def score(samples, section):
         functions = generative.of(section), discriminative.of(section)
         store = single_recording(samples)

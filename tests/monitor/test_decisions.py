@@ -84,6 +84,21 @@ def test_levels_go_on_and_off():
     assert is_held_back(alarm, settings) and not is_held_back(alarm * 1.01, settings)
 
 
+@pytest.mark.parametrize("name", ["alarm", "warning"])
+@pytest.mark.parametrize("hits, window", [(1, 1), (2, 3), (2, 9)])
+def test_alarm_starts_are_those_of_clip_after_clip(rng, name, hits, window):
+    settings = Settings(0.2, 0.05, 100.0, hits, window)
+    p = rng.random(1000)
+    levels, level, starts, before = ("normal", "warning", "alarm"), Level("normal", ()), [], 0
+    for value in p.tolist():
+        level = next_level(level, value, settings)
+        now = levels.index(level.name)
+        starts.append(now >= levels.index(name) > before)
+        before = now
+    assert sum(starts) > 5
+    assert alarm_starts(p, settings, name).tolist() == starts
+
+
 def test_how_many_normals_a_rate_needs():
     once = Settings(7.0, 1.0, 1440.0, hits=1, window=1)
     assert hit_level(7.0, once) == pytest.approx(1 / 10_080)
@@ -98,6 +113,7 @@ def test_how_many_normals_a_rate_needs():
         (Settings(hits=6), "hits: 6 of the last 5"),
         (Settings(hits=0), "hits: 0 of"),
         (Settings(alarm_days=0.0), "alarm_days: 0.0, expected above 0"),
+        (Settings(warning_days=9.0), "warning_days: 9.0, expected at most alarm_days, 7.0"),
         (Settings(clips_per_day=float("nan")), "clips_per_day: nan"),
         (Settings(evidence="all"), "evidence: 'all', expected both, score or distance"),
     ],

@@ -59,7 +59,7 @@ def test_arrivals_in_the_order_of_their_times(tmp_path):
 
 
 @pytest.mark.parametrize("events", [True, False])
-def test_a_file_is_whole_once_closed_or_unchanged(tmp_path, monkeypatch, events):
+def test_a_file_is_whole_once_closed_or_unchanged(tmp_path, tmp_path_factory, monkeypatch, events):
     if not events:
         monkeypatch.setattr(inbox_module, "_observe", lambda folder, notice: None)
     inbox = Inbox(tmp_path, settle=30.0 if events else 0.2)
@@ -79,8 +79,9 @@ def test_a_file_is_whole_once_closed_or_unchanged(tmp_path, monkeypatch, events)
         assert arrival.size == 8 and waiting == 0
         done = {"a.wav": (arrival.size, arrival.changed)}
         assert inbox.look(done) == ([], 0)
-        (tmp_path / ".part").write_bytes(b"moved")
-        (tmp_path / ".part").rename(tmp_path / "b.wav")
+        outside = tmp_path_factory.mktemp("outside") / "part"
+        outside.write_bytes(b"moved in")
+        outside.rename(tmp_path / "b.wav")
         while not inbox.look(done)[0]:
             assert time.monotonic() < deadline
             inbox.wait(0.05)

@@ -1,0 +1,255 @@
+"""The monitor's times: from a file to its event, against the size of the history; clips a minute.
+
+    python experiments/bench/monitor_times.py [--sizes 1000 10000 100000] [--clips 20]
+    python experiments/bench/monitor_times.py --sustained 10000
+
+The history is of one section: clusters of 1000 items of d = 128 features, far from each other, so
+that its exact neighbour lists can be computed cluster by cluster however many items there are. K is
+128. A clip of ten seconds, 16 kHz, has seven segments of four; a_G and f_D are the default config's
+autoencoder and EfficientNet-B0 with random weights, whose time is the same as a trained one's, and
+each clip's features are replaced by an item's near a cluster. The time is from the moment that the
+file is moved into the inbox to the moment that its event is printed, and includes the system's
+notice, decoding, both networks, p-values, the history and its synchronisation with the disk.
+
+--sustained counts clips a minute and memory over many clips of two short segments whose a_G and f_D
+take no time, with a window of 20,000 items: what the monitor itself costs. Prints CSV.
+"""
+
+import argparse
+import csv
+import os
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import psutil
+import soundfile
+from machine import cpu_name
+
+from jax_dns import config as defaults
+from jax_dns.components import build
+from jax_dns.data.decode import Format
+from jax_dns.monitor import service
+from jax_dns.monitor.database import ROWS, write_lists
+from jax_dns.monitor.history import ClipRecord, History
+from jax_dns.monitor.neighbor_lists import search, shift_rows, smoothed_scores
+from jax_dns.pipeline.clip_scorer import ClipScorer, scorer
+from jax_dns.pipeline.embed import MACHINE, Applied
+from jax_dns.segments_file import Segments
+from jax_dns.training.steps import create_state, jitted_apply
+from jax_dns.types import Facts
+
+D, K, CLUSTER, SEGMENTS = 128, 128, 1000, 7
+RATE, SECONDS = 16_000, 10
+KINDS = ("generative", "discriminative")
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 10_000, 100_000])
+    parser.add_argument("--clips", type=int, default=20, help="timed for each size")
+    parser.add_argument("--sustained", type=int, default=0, help="clips; instead of the sizes")
+    parser.add_argument("--folder", type=Path, help="for the files; default: a temporary one")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measures and prints."""
+    options = parse(arguments)
+    print(f"# {cpu_name()}; load {os.getloadavg()[0]:.1f}")
+    out = csv.writer(sys.stdout, lineterminator="\n")
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        if options.sustained:
+            out.writerow(["clips", "seconds", "clips a minute", "resident MiB"])
+            sustained(Path(folder), options.sustained, out)
+            return
+        score = paper_networks()
+        names = ["items", "median s", "largest s", "networks s", "resident MiB", "database MiB"]
+        out.writerow([*names, "features MiB"])
+        for n in options.sizes:
+            out.writerow(latency(Path(folder) / str(n), n, score, options.clips))
+            sys.stdout.flush()
+
+
+def centre(number: int) -> np.ndarray:
+    """Returns the middle of a cluster."""
+    return 10 * np.random.default_rng(number).normal(size=D)
+
+
+def fill(history: History, n: int, rng: np.random.Generator) -> None:
+    """Fills a new history with n items, their lists computed cluster by cluster."""
+    width, connection = history._width, history.connection
+    first = History.append(
+        history, "fan", 0, ClipRecord("first", "first", 0.0), rng.normal(size=1), centre(0)[None, :]
+    )
+    (number,) = connection.execute("SELECT section FROM clip WHERE id = ?", (first[0],)).fetchone()
+    connection.execute("DELETE FROM item")
+    connection.execute("DELETE FROM list")
+    connection.execute("DELETE FROM clip")
+    with (history.folder / f"features-{number}.f32").open("wb") as file:
+        for start in range(0, n, CLUSTER):
+            size = min(CLUSTER, n - start)
+            features = (centre(start // CLUSTER) + rng.normal(size=(size, D))).astype(np.float32)
+            scores = rng.normal(size=size).astype(np.float32)
+            file.write(features.tobytes())
+            lists = search(np.arange(size), features, np.ones(size, bool), features.mean(0), width)
+            smoothed = smoothed_scores(scores, lists, scores, K)
+            connection.execute("BEGIN")
+            clip = connection.execute(
+                "INSERT INTO clip (section, name, digest, time, p, evidence, level) "
+                "VALUES (?, ?, ?, ?, 1, 1, 'normal')",
+                (number, f"{start}", f"{start}", float(start)),
+            ).lastrowid
+            connection.executemany(
+                "INSERT INTO item VALUES (?, ?, ?, ?, ?)",
+                (
+                    (number * ROWS + start + i, clip, i, *values)
+                    for i, values in enumerate(zip(scores.tolist(), smoothed.tolist()))
+                ),
+            )
+            write_lists(connection, number, np.arange(size) + start, shift_rows(lists, start))
+            connection.execute("COMMIT")
+    history._sections.clear()
+
+
+def paper_networks():
+    """Returns the default config's components as a function of samples; random weights."""
+    config = defaults.get_config()
+    facts = Facts(RATE, 4 * RATE, 6)
+    components = []
+    for kind in KINDS:
+        model = build(config, kind, facts)
+        variables = create_state(model, jax.random.key(0)).variables
+        components.append(Applied(kind, {MACHINE: _bind(jitted_apply(model), variables)}))
+    return scorer("fan", *components, segment=4 * RATE, hop=RATE)
+
+
+def _bind(apply, variables):
+    return lambda audio: apply(variables, audio)
+
+
+def clip_scorer(score, segment: int) -> ClipScorer:
+    """Returns a scorer with 60 known normals of near the first cluster."""
+    rng = np.random.default_rng(1)
+    n = 60 * SEGMENTS
+    clip = np.repeat([f"{i}" for i in range(60)], SEGMENTS)
+    split = np.repeat(["train"] * 20 + ["valid"] * 40, SEGMENTS)
+    zero = np.zeros(n, np.int32)
+    segments = Segments(
+        clip,
+        np.tile(np.arange(SEGMENTS, dtype=np.int32), 60),
+        zero,
+        np.full(n, "source"),
+        split,
+        zero.astype(np.int8),
+        rng.normal(size=n).astype(np.float32),
+        (centre(0) + rng.normal(size=(n, D))).astype(np.float32),
+    )
+    return ClipScorer("fan", "bench", segments, Format(RATE), "mean", segment, score)
+
+
+def latency(folder: Path, n: int, score, clips: int) -> list:
+    """Fills a history of n items and times clips from file to event; returns a row."""
+    rng = np.random.default_rng(n)
+    network_seconds = []
+
+    def timed(samples, section):
+        start = time.perf_counter()
+        scores, _ = score(samples, section)
+        network_seconds.append(time.perf_counter() - start)
+        middle = centre(int(rng.integers(max(1, n // CLUSTER))))
+        return scores, (middle + rng.normal(size=(len(scores), D))).astype(np.float32)
+
+    inbox, printed = folder / "inbox", {}
+    inbox.mkdir(parents=True)
+    history = History.open(folder / "history", k=K)
+    fill(history, n, rng)
+    model = service.model_digest({"fan": clip_scorer(timed, SECONDS * RATE)})
+    history.connection.execute("UPDATE meta SET value = ? WHERE name = 'model'", (model,))
+    history.close()
+
+    def log(event):
+        if event["event"] == "clip":
+            printed[event["name"]] = time.perf_counter()
+            if len(printed) == clips + 2:
+                raise KeyboardInterrupt
+
+    monitor = service.open_monitor(
+        {"fan": clip_scorer(timed, SECONDS * RATE)}, inbox, folder / "history"
+    )
+    moved = {}
+
+    def send():
+        time.sleep(1)
+        for i in range(clips + 2):
+            noise = (1000 * rng.normal(size=SECONDS * RATE)).astype(np.int16)
+            soundfile.write(folder / "part.wav", noise, RATE)
+            moved[f"{i}.wav"] = time.perf_counter()
+            (folder / "part.wav").rename(inbox / f"{i}.wav")
+            while f"{i}.wav" not in printed:
+                time.sleep(0.01)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        service.run(monitor, log)
+    except KeyboardInterrupt:
+        sender.join()
+    seconds = [printed[name] - moved[name] for name in moved][2:]
+    difference = monitor.history.check("fan", 0) if n <= 10_000 else 0.0
+    assert difference < 1e-4, difference
+    monitor.history.close()
+    sizes = [
+        sum(path.stat().st_size for path in (folder / "history").glob(pattern)) / 2**20
+        for pattern in ("history*", "features*")
+    ]
+    resident = psutil.Process().memory_info().rss / 2**20
+    network = np.median(network_seconds[1:])
+    figures = [f"{x:.3f}" for x in (np.median(seconds), max(seconds), network)]
+    return [n, *figures, *(f"{x:.0f}" for x in (resident, *sizes))]
+
+
+def sustained(folder: Path, clips: int, out) -> None:
+    """Sends many short clips and prints the rate and the memory ten times."""
+    rng = np.random.default_rng(0)
+
+    def score(samples, section):
+        features = (centre(0) + rng.normal(size=(2, D))).astype(np.float32)
+        return rng.normal(size=2).astype(np.float32), features
+
+    inbox = folder / "inbox"
+    inbox.mkdir()
+    window = service.Window(keep_items=20_000)
+    files = service.FileSettings(take=True, settle=0.0)
+    monitor = service.open_monitor(
+        {"fan": clip_scorer(score, 1600)},
+        inbox,
+        folder / "history",
+        k=K,
+        files=files,
+        window=window,
+    )
+    batch = max(1, clips // 10)
+    for number in range(10):
+        for i in range(batch):
+            noise = (1000 * rng.normal(size=1600)).astype(np.int16)
+            soundfile.write(inbox / f"{number * batch + i:06d}.wav", noise, RATE)
+        start = time.perf_counter()
+        service.run(monitor, lambda event: None, once=True)
+        seconds = time.perf_counter() - start
+        resident = psutil.Process().memory_info().rss / 2**20
+        rate = 60 * batch / seconds
+        out.writerow([(number + 1) * batch, f"{seconds:.1f}", f"{rate:.0f}", f"{resident:.0f}"])
+        sys.stdout.flush()
+    monitor.history.close()
+
+
+if __name__ == "__main__":
+    main()
