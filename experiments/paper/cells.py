@@ -168,7 +168,7 @@ def _table_cells(
 
 
 def workdir_cells(workdir: Path) -> Iterator[Cell]:
-    """Reads a finished run: a machine type and section each; held-out training clips are known."""
+    """Reads a finished run; the held-out training clips of a section and domain are known."""
     paths = sorted(workdir.rglob("segments.npz"))
     if not paths:
         raise InputError(f"{workdir}: no segments.npz (expected a finished run)")
@@ -178,13 +178,14 @@ def workdir_cells(workdir: Path) -> Iterator[Cell]:
         clips = clips_of(segments)
         held_out = clip_mean(clips, (segments.split == "valid").astype(np.float64)) > 0
         score, feature = clip_mean(clips, segments.score), clip_mean(clips, segments.feature)
-        for section in np.unique(clips.section[~held_out]):
-            mask = (clips.section == section) & ((clips.label >= 0) | held_out)
+        rated = ~held_out & (clips.label >= 0)
+        for section, domain in sorted(set(zip(clips.section[rated], clips.domain[rated]))):
+            mask = (clips.section == section) & (clips.domain == domain) & (rated | held_out)
             yield Cell(
                 workdir.name,
                 str(path.parent.relative_to(workdir)),
                 f"{path.parent.name} {section}",
-                path.parent.name,
+                path.parent.name + domain,
                 clips.label[mask] == 1,
                 score[mask],
                 feature[mask].astype(np.float32),

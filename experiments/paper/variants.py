@@ -19,7 +19,8 @@ from paper.rules_on_draws import (
 from jax_dns.smoothing.adaptive import FEWEST_KNOWN, LEVEL, MIN_MIX, gaussianise
 from jax_dns.smoothing.separation import GATE, WEIGHTS
 
-UNTESTED, FINE, GATED_FUSION, GATED_BOTH = "no test", "19 weights", "gated fusion", "gated both"
+UNTESTED, FINE = "no test", "19 weights"
+GATED_FUSION, GATED_BOTH = "gated fusion", "adaptive or fusion"
 POOLED = "8 known a section, pooled"
 CHOICE, NORMALS = "source's choice", "source's normals"
 TRANSFERS = (CHOICE, NORMALS)
