@@ -34,7 +34,7 @@ import numpy as np
 from command_line import make_parser, run_main
 from paper.cells import Cell, draw, load_cells
 from paper.rules_on_draws import ADAPTIVE, BASE, FUSION, HALF, KS, STRICT, fixed, rate_rules
-from paper.variants import GATED_BOTH, gated_variants
+from paper.variants import GATED_BOTH, adaptive_or_fusion
 from tqdm import tqdm
 
 from jax_dns.errors import InputError
@@ -122,7 +122,7 @@ def rate_cells(cells: Sequence[Cell], shares: Sequence[float], draws: int) -> li
                 if rows is None:
                     break
                 scores = rate_rules(cell, rows)
-                scores[GATED_BOTH] = gated_variants(cell, rows)[GATED_BOTH]
+                scores[GATED_BOTH] = adaptive_or_fusion(cell, rows)
                 label = cell.anomaly[rows.unlabelled].astype(int)
                 auc, pauc = bulk_auc(label, np.stack(list(scores.values())))
                 names = list(scores)

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from paper.cells import Cell, CellDraw, draw
 from paper.rules_on_draws import (
+    Neighbourhood,
     choose,
     guard,
     mixtures,
@@ -29,35 +30,55 @@ FEW = 8  # known normals of each section that are pooled
 OWN_SPACES = ("MIMII fan", "ToyCar")  # sources whose clusters have feature spaces of their own
 
 
-def gated_variants(cell: Cell, rows: CellDraw) -> dict[str, Float[np.ndarray, " m"]]:
-    """Computes the variants whose known normals are the cell's own.
+def adaptive_or_fusion(cell: Cell, rows: CellDraw) -> Float[np.ndarray, " m"]:
+    """Takes the better of a_G, smoothing and mixtures with a discriminative score, under the gate.
 
     Args:
       cell: the items.
       rows: the draw.
 
     Returns:
-      Variant -> [m] scores.
+      [m] scores of the unlabelled items.
     """
-    u, r = rows
-    both, m = np.concatenate([u, r]), len(u)
-    items = neighbourhood(cell.score[both], cell.feature[both], m)
-    own, other = standardise(items.g), standardise(gaussianise(cell.discriminative[both]))
-    coarse = mixtures(items)[0]
-    fused = np.stack([w * own + (1 - w) * other for w in (*WEIGHTS, 0.0)])
-    passed = p_value(items) <= LEVEL
-    refused = len(r) < FEWEST_KNOWN or guard(items) < MIN_MIX
+    items, fused = _prepare(cell, rows)
+    m, (coarse, _) = items.n_unlabelled, mixtures(items)
+    chosen, ratio = separation(np.concatenate([coarse, fused]), m)
+    if ratio < GATE or _is_refused(items):
+        chosen = 0
+    elif chosen < len(coarse) and p_value(items) > LEVEL:
+        chosen, ratio = separation(np.concatenate([coarse[:1], fused]), m)
+        chosen = chosen + len(coarse) - 1 if chosen and ratio >= GATE else 0
+    return np.concatenate([coarse, fused])[chosen, :m]
+
+
+def gated_variants(cell: Cell, rows: CellDraw) -> dict[str, Float[np.ndarray, " m"]]:
+    """Computes the variants whose known normals are the cell's own: see `adaptive_or_fusion`."""
+    items, fused = _prepare(cell, rows)
+    coarse, m, refused = mixtures(items)[0], items.n_unlabelled, _is_refused(items)
 
     def gated(candidates: np.ndarray) -> np.ndarray:
         chosen, ratio = separation(candidates, m)
         return candidates[0 if refused or ratio < GATE else chosen, :m]
 
+    fine = mixtures(items, FINE_WEIGHTS)[0]
     return {
         UNTESTED: gated(coarse),
-        FINE: gated(mixtures(items, FINE_WEIGHTS)[0]) if passed else own[:m],
-        GATED_FUSION: gated(np.concatenate([own[None], fused])),
-        GATED_BOTH: gated(np.concatenate([coarse if passed else own[None], fused])),
+        FINE: gated(fine) if p_value(items) <= LEVEL else coarse[0, :m],
+        GATED_FUSION: gated(np.concatenate([coarse[:1], fused])),
+        GATED_BOTH: adaptive_or_fusion(cell, rows),
     }
+
+
+def _prepare(cell: Cell, rows: CellDraw) -> tuple[Neighbourhood, Float[np.ndarray, "c n"]]:
+    """Returns the items, and mixtures of a_G's and the discriminative score's quantiles."""
+    both = np.concatenate(rows)
+    items = neighbourhood(cell.score[both], cell.feature[both], len(rows.unlabelled))
+    own, other = standardise(items.g), standardise(gaussianise(cell.discriminative[both]))
+    return items, np.stack([w * own + (1 - w) * other for w in (*WEIGHTS, 0.0)])
+
+
+def _is_refused(items: Neighbourhood) -> bool:
+    return len(items.g) - items.n_unlabelled < FEWEST_KNOWN or guard(items) < MIN_MIX
 
 
 def pooled_normals(
