@@ -10,7 +10,6 @@ constants of jax_dns/smoothing/adaptive.py:
     no test                    the gate and the guard without the permutation test
     19 weights                 w = 0.95, 0.9, ..., 0.05 instead of four values
     gated fusion               candidates are mixtures of a_G's and a discriminative score's ranks
-    adaptive or fusion         the candidates of the adaptive rule and those
     8 known a section, pooled  known normals of all sections together, 8 of each
     source's choice            target cells take the K and w that the source's normals chose
     source's normals           target cells take the source domain's known normals
@@ -29,6 +28,7 @@ from paper.cells import Cell, CellDraw, draw, load_cells
 from paper.rules_on_draws import (
     ADAPTIVE,
     BASE,
+    EITHER,
     FUSION,
     HALF,
     KS,
@@ -41,7 +41,6 @@ from paper.rules_on_draws import (
 )
 from paper.variants import (
     FINE,
-    GATED_BOTH,
     GATED_FUSION,
     POOLED,
     TRANSFERS,
@@ -58,8 +57,8 @@ from jax_dns.smoothing.adaptive import MIN_MIX, STRICT_GATE
 from jax_dns.smoothing.separation import GATE
 
 ORACLE = "oracle K"
-RULES = (fixed(16), fixed(64), HALF, ADAPTIVE, STRICT, FUSION)
-VARIANTS = (UNTESTED, FINE, GATED_FUSION, GATED_BOTH, POOLED)
+RULES = (fixed(16), fixed(64), HALF, ADAPTIVE, STRICT, FUSION, EITHER)
+VARIANTS = (UNTESTED, FINE, GATED_FUSION, POOLED)
 RESAMPLES = 2000
 HARM = 0.01
 

@@ -15,7 +15,7 @@ drawn --draws times, and each rule smooths the same draw:
     half dose            half the item's own Gaussian score, half the mean of its 15 nearest's
     adaptive             K and weight chosen by known normals, see jax_dns/smoothing/adaptive.py
     fusion               mean of the ranks of a_G and of a discriminative score
-    adaptive or fusion   candidates of both kinds under the gate, see paper/variants.py
+    adaptive or fusion   the adaptive rule that may take the discriminative score instead
 
 A draw is harmed if its AUC is more than a point below a_G's. A share that half of a source's cells
 have too few clips for is left out, and so is a K that some draw has too few clips for.
@@ -33,8 +33,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from command_line import make_parser, run_main
 from paper.cells import Cell, draw, load_cells
-from paper.rules_on_draws import ADAPTIVE, BASE, FUSION, HALF, KS, STRICT, fixed, rate_rules
-from paper.variants import GATED_BOTH, adaptive_or_fusion
+from paper.rules_on_draws import ADAPTIVE, BASE, EITHER, FUSION, HALF, KS, STRICT, fixed, rate_rules
 from tqdm import tqdm
 
 from jax_dns.errors import InputError
@@ -44,7 +43,7 @@ from jax_dns.files import write_bytes, write_text
 
 SHARES = (0.5, 0.42, 0.2, 0.1, 0.05, 0.03, 0.01, 0.005)
 PAPER = "paper's K"
-SHOWN = (fixed(16), fixed(64), PAPER, HALF, ADAPTIVE, STRICT, FUSION, GATED_BOTH)
+SHOWN = (fixed(16), fixed(64), PAPER, HALF, ADAPTIVE, STRICT, FUSION, EITHER)
 HARM = 0.01  # of AUC
 
 
@@ -122,7 +121,6 @@ def rate_cells(cells: Sequence[Cell], shares: Sequence[float], draws: int) -> li
                 if rows is None:
                     break
                 scores = rate_rules(cell, rows)
-                scores[GATED_BOTH] = adaptive_or_fusion(cell, rows)
                 label = cell.anomaly[rows.unlabelled].astype(int)
                 auc, pauc = bulk_auc(label, np.stack(list(scores.values())))
                 names = list(scores)

@@ -42,7 +42,8 @@ from jax_dns.evaluation.metrics import bulk_auc, harmonic_mean
 from jax_dns.evaluation.tables import Table, to_csv, to_markdown
 from jax_dns.files import write_text
 from jax_dns.segments_file import Segments, clips_of
-from jax_dns.smoothing.adaptive import smooth_adaptively, smooth_dose
+from jax_dns.smoothing.adaptive import smooth_adaptively
+from jax_dns.smoothing.dose import smooth_dose
 
 KS = (1, 2, 4, 8, 16, 32, 64, 128)
 BASE, HALVES, OTHERS, ADAPTIVE = "a_G", "a_G on halves", "K of others", "adaptive"

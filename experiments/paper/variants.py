@@ -6,9 +6,9 @@ import numpy as np
 from jaxtyping import Float
 from paper.cells import Cell, CellDraw, draw
 from paper.rules_on_draws import (
-    Neighbourhood,
     choose,
-    guard,
+    is_refused,
+    mix_scores,
     mixtures,
     neighbour_means,
     neighbourhood,
@@ -17,11 +17,11 @@ from paper.rules_on_draws import (
     standardise,
 )
 
-from jax_dns.smoothing.adaptive import FEWEST_KNOWN, LEVEL, MIN_MIX, gaussianise
-from jax_dns.smoothing.separation import GATE, WEIGHTS
+from jax_dns.smoothing.adaptive import LEVEL
+from jax_dns.smoothing.dose import gaussianise
+from jax_dns.smoothing.separation import GATE
 
-UNTESTED, FINE = "no test", "19 weights"
-GATED_FUSION, GATED_BOTH = "gated fusion", "adaptive or fusion"
+UNTESTED, FINE, GATED_FUSION = "no test", "19 weights", "gated fusion"
 POOLED = "8 known a section, pooled"
 CHOICE, NORMALS = "source's choice", "source's normals"
 TRANSFERS = (CHOICE, NORMALS)
@@ -30,31 +30,12 @@ FEW = 8  # known normals of each section that are pooled
 OWN_SPACES = ("MIMII fan", "ToyCar")  # sources whose clusters have feature spaces of their own
 
 
-def adaptive_or_fusion(cell: Cell, rows: CellDraw) -> Float[np.ndarray, " m"]:
-    """Takes the better of a_G, smoothing and mixtures with a discriminative score, under the gate.
-
-    Args:
-      cell: the items.
-      rows: the draw.
-
-    Returns:
-      [m] scores of the unlabelled items.
-    """
-    items, fused = _prepare(cell, rows)
-    m, (coarse, _) = items.n_unlabelled, mixtures(items)
-    chosen, ratio = separation(np.concatenate([coarse, fused]), m)
-    if ratio < GATE or _is_refused(items):
-        chosen = 0
-    elif chosen < len(coarse) and p_value(items) > LEVEL:
-        chosen, ratio = separation(np.concatenate([coarse[:1], fused]), m)
-        chosen = chosen + len(coarse) - 1 if chosen and ratio >= GATE else 0
-    return np.concatenate([coarse, fused])[chosen, :m]
-
-
 def gated_variants(cell: Cell, rows: CellDraw) -> dict[str, Float[np.ndarray, " m"]]:
-    """Computes the variants whose known normals are the cell's own: see `adaptive_or_fusion`."""
-    items, fused = _prepare(cell, rows)
-    coarse, m, refused = mixtures(items)[0], items.n_unlabelled, _is_refused(items)
+    """Computes the variants whose known normals are the cell's own: see the module."""
+    both = np.concatenate(rows)
+    items = neighbourhood(cell.score[both], cell.feature[both], len(rows.unlabelled))
+    fused = mix_scores(items, cell.discriminative[both])
+    coarse, m, refused = mixtures(items)[0], items.n_unlabelled, is_refused(items)
 
     def gated(candidates: np.ndarray) -> np.ndarray:
         chosen, ratio = separation(candidates, m)
@@ -65,20 +46,7 @@ def gated_variants(cell: Cell, rows: CellDraw) -> dict[str, Float[np.ndarray, " 
         UNTESTED: gated(coarse),
         FINE: gated(fine) if p_value(items) <= LEVEL else coarse[0, :m],
         GATED_FUSION: gated(np.concatenate([coarse[:1], fused])),
-        GATED_BOTH: adaptive_or_fusion(cell, rows),
     }
-
-
-def _prepare(cell: Cell, rows: CellDraw) -> tuple[Neighbourhood, Float[np.ndarray, "c n"]]:
-    """Returns the items, and mixtures of a_G's and the discriminative score's quantiles."""
-    both = np.concatenate(rows)
-    items = neighbourhood(cell.score[both], cell.feature[both], len(rows.unlabelled))
-    own, other = standardise(items.g), standardise(gaussianise(cell.discriminative[both]))
-    return items, np.stack([w * own + (1 - w) * other for w in (*WEIGHTS, 0.0)])
-
-
-def _is_refused(items: Neighbourhood) -> bool:
-    return len(items.g) - items.n_unlabelled < FEWEST_KNOWN or guard(items) < MIN_MIX
 
 
 def pooled_normals(
