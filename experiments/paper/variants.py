@@ -18,7 +18,6 @@ from paper.rules_on_draws import (
 )
 
 from jax_dns.smoothing.adaptive import LEVEL
-from jax_dns.smoothing.dose import gaussianise
 from jax_dns.smoothing.separation import GATE
 
 UNTESTED, FINE, GATED_FUSION = "no test", "19 weights", "gated fusion"
