@@ -26,7 +26,7 @@ CHOICE, NORMALS = "source's choice", "source's normals"
 TRANSFERS = (CHOICE, NORMALS)
 FINE_WEIGHTS = tuple(np.arange(19, 0, -1) / 20)
 FEW = 8  # known normals of each section that are pooled
-OWN_SPACES = ("MIMII fan", "ToyCar")  # sources whose clusters have feature spaces of their own
+OWN_SPACES = ("MIMII fan", "ToyCar", "UAV")  # sources whose clusters have feature spaces of their own
 
 
 def gated_variants(cell: Cell, rows: CellDraw) -> dict[str, Float[np.ndarray, " m"]]:
