@@ -10,7 +10,6 @@ constants of jax_dns/smoothing/adaptive.py:
     no test                    the gate and the guard without the permutation test
     19 weights                 w = 0.95, 0.9, ..., 0.05 instead of four values
     gated fusion               candidates are mixtures of a_G's and a discriminative score's ranks
-    gated both                 the candidates of the adaptive rule and those
     8 known a section, pooled  known normals of all sections together, 8 of each
     source's choice            target cells take the K and w that the source's normals chose
     source's normals           target cells take the source domain's known normals
@@ -29,6 +28,7 @@ from paper.cells import Cell, CellDraw, draw, load_cells
 from paper.rules_on_draws import (
     ADAPTIVE,
     BASE,
+    EITHER,
     FUSION,
     HALF,
     KS,
@@ -41,7 +41,6 @@ from paper.rules_on_draws import (
 )
 from paper.variants import (
     FINE,
-    GATED_BOTH,
     GATED_FUSION,
     POOLED,
     TRANSFERS,
@@ -58,8 +57,8 @@ from jax_dns.smoothing.adaptive import MIN_MIX, STRICT_GATE
 from jax_dns.smoothing.separation import GATE
 
 ORACLE = "oracle K"
-RULES = (fixed(16), fixed(64), HALF, ADAPTIVE, STRICT, FUSION)
-VARIANTS = (UNTESTED, FINE, GATED_FUSION, GATED_BOTH, POOLED)
+RULES = (fixed(16), fixed(64), HALF, ADAPTIVE, STRICT, FUSION, EITHER)
+VARIANTS = (UNTESTED, FINE, GATED_FUSION, POOLED)
 RESAMPLES = 2000
 HARM = 0.01
 
@@ -80,6 +79,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--source", action="append", default=[], help="only this source; may be repeated")
     add("--draws", type=int, default=3, help="of each cell (default: 3)")
     add("--known", type=int, default=10**6, help="known normals at most (default: all)")
+    add("--only-null", action="store_true", help="the null test alone")
     add("--no-variants", action="store_true", help="leave out the variants, which take longest")
     return parser.parse_args(arguments)
 
@@ -90,9 +90,10 @@ def main(arguments: list[str] | None = None) -> None:
     cells = load_cells(options.data, options.workdir)
     cells = [cell for cell in cells if not options.source or cell.source in options.source]
     draws = Draws(cells, options.draws, options.known)
-    gains = rate_cells(draws, variants=not options.no_variants)
-    rules = [*RULES, ORACLE, *([] if options.no_variants else [*VARIANTS, *TRANSFERS])]
-    print(to_markdown(gain_table(cells, gains, rules)), "\n")
+    if not options.only_null:
+        gains = rate_cells(draws, variants=not options.no_variants)
+        rules = [*RULES, ORACLE, *([] if options.no_variants else [*VARIANTS, *TRANSFERS])]
+        print(to_markdown(gain_table(cells, gains, rules)), "\n")
     print(to_markdown(null_table(draws)))
 
 

@@ -30,7 +30,7 @@ from typing import NamedTuple
 import numpy as np
 from command_line import make_parser, run_main
 from jaxtyping import Bool, Float, Int
-from paper.cells import Cell, mimii_cells, table_cell, toycar_cells
+from paper.cells import Cell, mimii_cells, scored_cell, toycar_cells
 from scipy.stats import rankdata
 from tqdm import tqdm
 
@@ -135,9 +135,9 @@ def uav_cells(folder: Path) -> Iterator[Cell]:
         train = np.flatnonzero(["_train_" in path.name for path in paths])
         normal = np.flatnonzero(~anomaly & ~np.isin(np.arange(len(paths)), train))
         known = np.random.default_rng(section).permutation(normal)[: len(normal) // 2]
-        yield table_cell(
-            "uav", f"section {section}", "uav", "log-mel", table, anomaly, train, known
-        )
+        items = np.setdiff1d(np.arange(len(paths)), train)
+        place = ("uav", f"section {section}", "uav", "log-mel")
+        yield scored_cell(place, table, anomaly, train, items, known)
 
 
 def draw_stream(

@@ -9,6 +9,7 @@ pAUC, domains pooled, in percent.
 
     K = ...          Eq. 7
     K of others      Eq. 7 with the K that is best on the machine type's other sections
+    oracle K         Eq. 7 with the K that is best on the section itself
     half dose        half the clip's Gaussian score, half the mean of its 15 nearest clips'
     adaptive         K and weight chosen by known normals, which are half of a section's normal
                      clips; the other half is rated. Then the other way round; the mean of both
@@ -42,12 +43,14 @@ from jax_dns.evaluation.metrics import bulk_auc, harmonic_mean
 from jax_dns.evaluation.tables import Table, to_csv, to_markdown
 from jax_dns.files import write_text
 from jax_dns.segments_file import Segments, clips_of
-from jax_dns.smoothing.adaptive import smooth_adaptively, smooth_dose
+from jax_dns.smoothing.adaptive import smooth_adaptively
+from jax_dns.smoothing.dose import smooth_dose
 
 KS = (1, 2, 4, 8, 16, 32, 64, 128)
-BASE, HALVES, OTHERS, ADAPTIVE = "a_G", "a_G on halves", "K of others", "adaptive"
+BASE, HALVES, ADAPTIVE = "a_G", "a_G on halves", "adaptive"
+OTHERS, ORACLE = "K of others", "oracle K"
 METHODS = (
-    *(BASE, "K = 4", "K = 16", "K = 32", OTHERS, "half dose", ADAPTIVE),
+    *(BASE, "K = 4", "K = 16", "K = 32", OTHERS, ORACLE, "half dose", ADAPTIVE),
     *("discriminative", "mean of ranks"),
 )
 
@@ -119,17 +122,21 @@ def half_of_normals(rows: Segments) -> Bool[np.ndarray, " c"]:
     return half
 
 
-def add_k_of_others(sections: Sequence[SectionScores], ks: Sequence[int]) -> None:
-    """Adds Eq. 7 with the K that is best on a machine type's other sections; ties: the smaller."""
+def add_chosen_ks(sections: Sequence[SectionScores], ks: Sequence[int]) -> None:
+    """Adds Eq. 7 with the K of a machine type's other sections, and with the oracle's.
+
+    Ties go to the smaller K.
+    """
     values = []
     for section in sections:
         grid = np.stack([section.methods[f"K = {k}"][0].scores for k in ks])
         values.append(np.stack(bulk_auc(section.rows.label, grid)))
     for i, section in enumerate(sections):
         others = np.concatenate(values[:i] + values[i + 1 :])
-        k = ks[int(harmonic_means(others).argmax())]
-        section.methods[OTHERS] = section.methods[f"K = {k}"]
-        section.settings[OTHERS] = [f"K = {k}"]
+        for name, rated in ((OTHERS, others), (ORACLE, values[i])):
+            k = ks[int(harmonic_means(rated).argmax())]
+            section.methods[name] = section.methods[f"K = {k}"]
+            section.settings[name] = [f"K = {k}"]
 
 
 def resampled(section: SectionScores, method: str, counts: np.ndarray) -> np.ndarray:
@@ -226,7 +233,7 @@ def main(arguments: list[str] | None = None) -> None:
                 raise InputError(f"{system}, {data.machine}: one section, expected two or more")
             ks = [k for k in KS if k <= sizes.min()]
             machine = [score_section(data.rows.where(data.rows.section == s), ks) for s in numbers]
-            add_k_of_others(machine, ks)
+            add_chosen_ks(machine, ks)
             sections += machine
         rows += system_rows(system.name, sections, options.draws)
     text = to_markdown(to_table(rows))

@@ -4,13 +4,13 @@ import subprocess
 import sys
 
 import jax_dns
-from jax_dns.smoothing import adaptive, api
+from jax_dns.smoothing import adaptive, api, dose
 
 
 def test_names_lead_to_their_functions():
-    homes = [adaptive if "adapt" in name or "dose" in name else api for name in jax_dns.__all__]
-    for name, home in zip(jax_dns.__all__, homes):
-        assert getattr(jax_dns, name) is getattr(home, name)
+    homes = {"smooth_adaptively": adaptive, "smooth_dose": dose}
+    for name in jax_dns.__all__:
+        assert getattr(jax_dns, name) is getattr(homes.get(name, api), name)
 
 
 def test_importing_the_package_leaves_jax_out():

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import soundfile
 from jaxtyping import Bool, Float
 
 from jax_dns.errors import InputError
+from jax_dns.features import decibel, mel_spectrogram
 from jax_dns.files import read_npz
 from jax_dns.score_files.read_scores import read_scores
 from jax_dns.segments_file import Segments, clip_mean, clips_of, read_segments
@@ -47,8 +49,8 @@ def load_cells(data: Path | None, workdirs: list[Path]) -> list[Cell]:
     """Reads every source that is there.
 
     Args:
-      data: folder with dcase2021_dev_scores, mimii_fan_features.npz and toycar_logmel.npz, or some
-        of them; None: workdirs alone.
+      data: folder with dcase2021_dev_scores, mimii_fan_features.npz, toycar_logmel.npz and
+        machines/uav, or some of them; None: workdirs alone.
       workdirs: of finished runs, whose known normals are the held-out training clips.
 
     Raises:
@@ -59,6 +61,7 @@ def load_cells(data: Path | None, workdirs: list[Path]) -> list[Cell]:
         ("dcase2021_dev_scores", dcase_cells),
         ("mimii_fan_features.npz", mimii_cells),
         ("toycar_logmel.npz", toycar_cells),
+        ("machines/uav", uav_cells),
     ):
         if data and (data / name).exists():
             cells += read(data / name)
@@ -142,26 +145,21 @@ def _table_cells(
         normal = rng.permutation(np.flatnonzero(~anomaly))
         # Two fifths train; of the rest 100, or a third, are known normals.
         train, rest = np.split(normal, [2 * len(normal) // 5])
-        n_known = min(KNOWN_OF_TABLE, len(rest) // 3)
-        system = f"split {split}"
-        yield table_cell(source, system, cluster, machine, table, anomaly, train, rest[:n_known])
+        known = rest[: min(KNOWN_OF_TABLE, len(rest) // 3)]
+        items = np.setdiff1d(np.arange(len(anomaly)), train)
+        place = (source, f"split {split}", cluster, machine)
+        yield scored_cell(place, table, anomaly, train, items, known)
 
 
-def table_cell(
-    source: str,
-    system: str,
-    cluster: str,
-    machine: str,
+def scored_cell(
+    place: tuple[str, str, str, str],
     table: np.ndarray,
     anomaly: np.ndarray,
     train: np.ndarray,
+    items: np.ndarray,
     known: np.ndarray,
 ) -> Cell:
-    """Scores a table of features by the residual of a PCA of its rows `train`, which are left out.
-
-    The features are whitened by the same PCA; the discriminative score is the squared distance to
-    the nearest row of `train`. `known`: rows of the known normals.
-    """
+    """Scores some rows of a table by the residual of a PCA fitted on others."""
     scaled = (table - table[train].mean(0)) / (table[train].std(0) + 1e-6)
     _, spread, axes = np.linalg.svd(scaled[train], full_matrices=False)
     coordinates = scaled @ axes.T
@@ -171,12 +169,8 @@ def table_cell(
     feature = coordinates[:, :used] / (spread[:used] / np.sqrt(len(train)))
     squares = (feature**2).sum(1)
     distance = squares[:, None] + squares[None, train] - 2 * feature @ feature[train].T
-    items = np.setdiff1d(np.arange(len(anomaly)), train)
     return Cell(
-        source,
-        system,
-        cluster,
-        machine,
+        *place,
         anomaly[items],
         residual[items].astype(np.float64),
         feature[items].astype(np.float32),
@@ -185,8 +179,38 @@ def table_cell(
     )
 
 
+def uav_cells(folder: Path) -> Iterator[Cell]:
+    """Reads the quadrotors' recordings; features are those of `toycar_cells`.
+
+    Of a section's training clips of the source domain, the first three fifths fit the PCA of both
+    domains' scores. The others, and the training clips of the target domain, are known normals.
+    """
+    paths = sorted(folder.rglob("*.wav"))
+    parts = np.asarray([path.stem.split("_")[:5] for path in paths])  # section, 00, domain, ...
+    table = np.stack([_log_mel_statistics(path) for path in paths])
+    training, anomaly = parts[:, 3] == "train", parts[:, 4] == "anomaly"
+    for section in np.unique(parts[:, 1]):
+        of_section = parts[:, 1] == section
+        source = np.flatnonzero(of_section & training & (parts[:, 2] == "source"))
+        train = source[: 3 * len(source) // 5]
+        for domain in ("source", "target"):
+            items = np.flatnonzero(of_section & (parts[:, 2] == domain))
+            items = np.setdiff1d(items, train)
+            place = ("UAV", "PCA", f"uav {section}", f"uav{domain}")
+            yield scored_cell(place, table, anomaly, train, items, items[training[items]])
+
+
+def _log_mel_statistics(path: Path) -> np.ndarray:
+    samples, rate = soundfile.read(path, dtype="float32")
+    power = mel_spectrogram(
+        samples, sample_rate=rate, n_fft=1024, hop=512, n_mels=128, fmin=50.0, fmax=7800.0
+    )
+    logmel = np.asarray(decibel(power))
+    return np.concatenate([logmel.mean(1), logmel.std(1)])
+
+
 def workdir_cells(workdir: Path) -> Iterator[Cell]:
-    """Reads a finished run: a machine type and section each; held-out training clips are known."""
+    """Reads a finished run; the held-out training clips of a section and domain are known."""
     paths = sorted(workdir.rglob("segments.npz"))
     if not paths:
         raise InputError(f"{workdir}: no segments.npz (expected a finished run)")
@@ -196,13 +220,14 @@ def workdir_cells(workdir: Path) -> Iterator[Cell]:
         clips = clips_of(segments)
         held_out = clip_mean(clips, (segments.split == "valid").astype(np.float64)) > 0
         score, feature = clip_mean(clips, segments.score), clip_mean(clips, segments.feature)
-        for section in np.unique(clips.section[~held_out]):
-            mask = (clips.section == section) & ((clips.label >= 0) | held_out)
+        rated = ~held_out & (clips.label >= 0)
+        for section, domain in sorted(set(zip(clips.section[rated], clips.domain[rated]))):
+            mask = (clips.section == section) & (clips.domain == domain) & (rated | held_out)
             yield Cell(
                 workdir.name,
                 str(path.parent.relative_to(workdir)),
                 f"{path.parent.name} {section}",
-                path.parent.name,
+                path.parent.name + domain,
                 clips.label[mask] == 1,
                 score[mask],
                 feature[mask].astype(np.float32),

@@ -13,11 +13,13 @@ from paper.cells import Cell, CellDraw
 from scipy.stats import rankdata
 
 from jax_dns.smoothing import adaptive
-from jax_dns.smoothing.adaptive import STRICT_GATE, gaussianise
-from jax_dns.smoothing.separation import GATE, PERMUTATIONS, WEIGHTS
+from jax_dns.smoothing.adaptive import STRICT_GATE
+from jax_dns.smoothing.dose import gaussianise
+from jax_dns.smoothing.separation import FUSION_WEIGHTS, GATE, PERMUTATIONS, WEIGHTS
 
 KS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 BASE, HALF, ADAPTIVE, STRICT, FUSION = "a_G", "half dose", "adaptive", "adaptive, gate 3", "fusion"
+EITHER = "adaptive or fusion"
 DIGITS = 9  # equal candidates tie, though their sums are rounded differently
 
 
@@ -100,12 +102,20 @@ def separation(candidates: Float[np.ndarray, "c n"], m: int) -> tuple[int, float
 
 
 def p_value(items: Neighbourhood) -> float:
-    """Computes the permutation test of `jax_dns.smoothing.separation`."""
-    rng, m = np.random.default_rng(0), items.n_unlabelled
-    g = np.stack([items.g, *(rng.permutation(items.g) for _ in range(PERMUTATIONS))])
-    ks = grid(len(items.g))
-    means = np.stack([neighbour_means(row, items.near, ks) for row in g])
-    differences = means[..., :m].mean(-1) - means[..., m:].mean(-1)
+    """Computes the permutation test of `jax_dns.smoothing.separation`.
+
+    D_K is linear in g: an item counts as often as it is a neighbour.
+    """
+    rng, m, n = np.random.default_rng(0), items.n_unlabelled, len(items.g)
+    orders = np.stack([items.g, *(rng.permutation(items.g) for _ in range(PERMUTATIONS))])
+    counts = []
+    for k in grid(n):
+        of_u, of_r = (
+            np.bincount(near[:, : k - 1].ravel(), minlength=n) / (len(near) * (k - 1))
+            for near in (items.near[:m], items.near[m:])
+        )
+        counts.append(of_u - of_r)
+    differences = orders @ np.stack(counts).T
     deviations = (differences - differences.mean(0)) / (differences.std(0) + 1e-12)
     largest = deviations.max(1)
     return float((largest >= largest[0]).mean())
@@ -124,7 +134,7 @@ def choose(items: Neighbourhood, *, gate: float = GATE) -> Choice:
     n, m = len(items.g), items.n_unlabelled
     own = standardise(items.g)[:m]
     mix = guard(items) if n - m > 1 else np.nan
-    if n - m < adaptive.FEWEST_KNOWN or mix < adaptive.MIN_MIX:
+    if is_refused(items):
         return Choice(own, 1, 1.0, np.nan, np.nan, mix)
     candidates, settings = mixtures(items)
     chosen, ratio = separation(candidates, m)
@@ -132,6 +142,33 @@ def choose(items: Neighbourhood, *, gate: float = GATE) -> Choice:
     if not p <= adaptive.LEVEL or chosen == 0:
         return Choice(own, 1, 1.0, ratio, p, mix)
     return Choice(candidates[chosen, :m], *settings[chosen], ratio, p, mix)
+
+
+def mix_scores(items: Neighbourhood, other: Float[np.ndarray, " n"]) -> Float[np.ndarray, "c n"]:
+    """Returns mixtures of a_G's and another score's Gaussian scores."""
+    own, other = standardise(items.g), standardise(gaussianise(other))
+    return np.stack([w * own + (1 - w) * other for w in FUSION_WEIGHTS])
+
+
+def adaptive_or_fusion(
+    items: Neighbourhood, other: Float[np.ndarray, " n"]
+) -> Float[np.ndarray, " m"]:
+    """Computes the scores of `adaptive.smooth_adaptively` with another score."""
+    m, coarse, fused = items.n_unlabelled, mixtures(items)[0], mix_scores(items, other)
+    chosen, ratio = separation(np.concatenate([coarse, fused]), m)
+    if ratio < GATE or is_refused(items):
+        chosen = 0
+    elif chosen < len(coarse) and p_value(items) > adaptive.LEVEL:
+        chosen, ratio = separation(np.concatenate([coarse[:1], fused]), m)
+        chosen = chosen + len(coarse) - 1 if chosen and ratio >= GATE else 0
+    return np.concatenate([coarse, fused])[chosen, :m]
+
+
+def is_refused(items: Neighbourhood) -> bool:
+    """Returns whether known normals are too few, or lie apart."""
+    return (
+        len(items.g) - items.n_unlabelled < adaptive.FEWEST_KNOWN or guard(items) < adaptive.MIN_MIX
+    )
 
 
 def rate_rules(cell: Cell, rows: CellDraw) -> dict[str, Float[np.ndarray, " m"]]:
@@ -153,10 +190,12 @@ def rate_rules(cell: Cell, rows: CellDraw) -> dict[str, Float[np.ndarray, " m"]]
     out = {BASE: a, fixed(1): a}
     out |= {fixed(k): np.round((centred + (k - 1) * m) / k, DIGITS) for k, m in zip(ks, means)}
     out[HALF] = alone.g / 2 + neighbour_means(alone.g, alone.near, [min(16, len(u))])[0] / 2
-    choice = choose(neighbourhood(cell.score[both], cell.feature[both], len(u)))
+    items = neighbourhood(cell.score[both], cell.feature[both], len(u))
+    choice = choose(items)
     out[ADAPTIVE] = choice.scores
     out[STRICT] = choice.scores if choice.ratio >= STRICT_GATE else a
     out[FUSION] = rankdata(a) + rankdata(cell.discriminative[u])
+    out[EITHER] = adaptive_or_fusion(items, cell.discriminative[both])
     return out
 
 

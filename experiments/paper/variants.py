@@ -7,7 +7,8 @@ from jaxtyping import Float
 from paper.cells import Cell, CellDraw, draw
 from paper.rules_on_draws import (
     choose,
-    guard,
+    is_refused,
+    mix_scores,
     mixtures,
     neighbour_means,
     neighbourhood,
@@ -16,46 +17,34 @@ from paper.rules_on_draws import (
     standardise,
 )
 
-from jax_dns.smoothing.adaptive import FEWEST_KNOWN, LEVEL, MIN_MIX, gaussianise
-from jax_dns.smoothing.separation import GATE, WEIGHTS
+from jax_dns.smoothing.adaptive import LEVEL
+from jax_dns.smoothing.separation import GATE
 
-UNTESTED, FINE, GATED_FUSION, GATED_BOTH = "no test", "19 weights", "gated fusion", "gated both"
+UNTESTED, FINE, GATED_FUSION = "no test", "19 weights", "gated fusion"
 POOLED = "8 known a section, pooled"
 CHOICE, NORMALS = "source's choice", "source's normals"
 TRANSFERS = (CHOICE, NORMALS)
 FINE_WEIGHTS = tuple(np.arange(19, 0, -1) / 20)
 FEW = 8  # known normals of each section that are pooled
-OWN_SPACES = ("MIMII fan", "ToyCar")  # sources whose clusters have feature spaces of their own
+OWN_SPACES = ("MIMII fan", "ToyCar", "UAV")  # a feature space for each cluster
 
 
 def gated_variants(cell: Cell, rows: CellDraw) -> dict[str, Float[np.ndarray, " m"]]:
-    """Computes the variants whose known normals are the cell's own.
-
-    Args:
-      cell: the items.
-      rows: the draw.
-
-    Returns:
-      Variant -> [m] scores.
-    """
-    u, r = rows
-    both, m = np.concatenate([u, r]), len(u)
-    items = neighbourhood(cell.score[both], cell.feature[both], m)
-    own, other = standardise(items.g), standardise(gaussianise(cell.discriminative[both]))
-    coarse = mixtures(items)[0]
-    fused = np.stack([w * own + (1 - w) * other for w in (*WEIGHTS, 0.0)])
-    passed = p_value(items) <= LEVEL
-    refused = len(r) < FEWEST_KNOWN or guard(items) < MIN_MIX
+    """Computes the variants whose known normals are the cell's own: see the module."""
+    both = np.concatenate(rows)
+    items = neighbourhood(cell.score[both], cell.feature[both], len(rows.unlabelled))
+    fused = mix_scores(items, cell.discriminative[both])
+    coarse, m, refused = mixtures(items)[0], items.n_unlabelled, is_refused(items)
 
     def gated(candidates: np.ndarray) -> np.ndarray:
         chosen, ratio = separation(candidates, m)
         return candidates[0 if refused or ratio < GATE else chosen, :m]
 
+    fine = mixtures(items, FINE_WEIGHTS)[0]
     return {
         UNTESTED: gated(coarse),
-        FINE: gated(mixtures(items, FINE_WEIGHTS)[0]) if passed else own[:m],
-        GATED_FUSION: gated(np.concatenate([own[None], fused])),
-        GATED_BOTH: gated(np.concatenate([coarse if passed else own[None], fused])),
+        FINE: gated(fine) if p_value(items) <= LEVEL else coarse[0, :m],
+        GATED_FUSION: gated(np.concatenate([coarse[:1], fused])),
     }
 
 

@@ -8,7 +8,8 @@ from jaxtyping import Bool, Int
 from jax_dns.errors import InputError, first_three
 from jax_dns.score_files.smooth_scores import SmoothedScores, largest_k
 from jax_dns.segments_file import Segments, clip_mean, clips_of
-from jax_dns.smoothing.adaptive import AdaptiveChoice, smooth_dose, smooth_groups_adaptively
+from jax_dns.smoothing.adaptive import AdaptiveChoice, smooth_groups_adaptively
+from jax_dns.smoothing.dose import smooth_dose
 
 ADAPTIVE = 0  # stands for K where each group has its own
 

@@ -1,4 +1,4 @@
-"""The amount of smoothing, chosen without labels from items known to be normal; and a half dose.
+"""The amount of smoothing, chosen without labels from items known to be normal.
 
 Eq. 7 presupposes that anomalies have neighbours among the anomalies. Scores and features alone do
 not tell whether they have. A set R of normal items that the scorer wasn't trained on does: without
@@ -27,16 +27,18 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.special import ndtri
 from scipy.stats import rankdata
 
 from jax_dns.errors import InputError
-from jax_dns.smoothing.api import smooth, smooth_grid, smooth_queries
+from jax_dns.smoothing.api import smooth_grid, smooth_queries
+from jax_dns.smoothing.dose import gaussianise
 from jax_dns.smoothing.separation import (
+    FUSION_WEIGHTS,
     GATE,
     WEIGHTS,
     choose,
     mix_candidates,
+    mix_scores,
     permutation_p_value,
     separations,
     standardise,
@@ -55,7 +57,7 @@ class AdaptiveChoice(NamedTuple):
     """Smoothed scores of the unlabelled items, and how the amount of smoothing was chosen."""
 
     scores: Float[np.ndarray, " m"]  # standardised Gaussian scores; in the order of a_G if kept
-    k: int  # K; 1 if a_G is kept
+    k: int  # K; 1 if a_G is kept, or mixed with the other score
     weight: float  # w, the weight of the item's own score; 1 if a_G is kept
     ratio: float  # the largest Delta / s of a candidate; NaN if there is none
     mix: float  # the guard's value; NaN if there are too few known normals
@@ -69,67 +71,9 @@ class AdaptiveChoice(NamedTuple):
         figures = f"Delta/s = {self.ratio:.2f}{p_value}, guard {self.mix:.2f}"
         if self.reason:
             return f"kept a_G: {self.reason} ({figures})"
+        if self.k == 1:
+            return f"mixed with the other score, w = {self.weight:g} ({figures})"
         return f"K = {self.k}, w = {self.weight:g} ({figures})"
-
-
-def gaussianise(scores: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    """Maps scores to normal quantiles of their ranks, Phi^-1((rank - 1/2) / n).
-
-    On the host and in float64: log-likelihoods may differ in digits that float32 doesn't hold.
-
-    Args:
-      scores: [n]; tied ones share their mean rank.
-
-    Returns:
-      [n] float64.
-    """
-    scores = np.asarray(scores)
-    return ndtri((rankdata(scores) - 0.5) / len(scores))
-
-
-def smooth_dose(
-    scores: Float[np.ndarray, " n"],
-    features: Float[np.ndarray, "n d"],
-    k: int = 16,
-    *,
-    weight: float = 0.5,
-    groups: np.ndarray | None = None,
-    pool: np.ndarray | None = None,
-    metric: str = "euclidean",
-) -> Float[np.ndarray, " n"]:
-    """Averages each item's Gaussian score with the mean of its neighbours': the half dose.
-
-        b_i = w g_i + (1 - w) mean of g over the K - 1 nearest
-
-    Needs no known normals. It captures less of the gain than a chosen K, and harms less.
-
-    Args:
-      scores: [n] a_G.
-      features: [n, d] f_D.
-      k: K, the item itself counted, 2 or more.
-      weight: w, of the item's own score, between 0 and 1.
-      groups: see `smooth`; scores are ranked within a group.
-      pool: see `smooth`.
-      metric: see `smooth`.
-
-    Returns:
-      [n] float64.
-
-    Raises:
-      InputError: an invalid weight or K, or what `smooth` refuses.
-    """
-    if not 0 <= weight <= 1:
-        raise InputError(f"weight: {weight!r}, expected 0 to 1")
-    if k < 2:
-        raise InputError(f"k: {k!r}, expected 2 or more")
-    scores = np.asarray(scores)
-    g = np.empty(len(scores))
-    groups = np.zeros(len(scores), np.int32) if groups is None else np.asarray(groups)
-    for group in np.unique(groups):
-        rows = groups == group
-        g[rows] = gaussianise(scores[rows])
-    smoothed = smooth(g, features, k, groups=groups, pool=pool, metric=metric)
-    return weight * g + (1 - weight) * (k * smoothed - g) / (k - 1)
 
 
 def smooth_adaptively(
@@ -138,6 +82,8 @@ def smooth_adaptively(
     known_scores: Float[np.ndarray, " r"],
     known_features: Float[np.ndarray, "r d"],
     *,
+    other_scores: Float[np.ndarray, " m"] | None = None,
+    known_other_scores: Float[np.ndarray, " r"] | None = None,
     gate: float = GATE,
     level: float = LEVEL,
     metric: str = "euclidean",
@@ -150,6 +96,9 @@ def smooth_adaptively(
       known_scores: [r] a_G of normal items that a_G was not trained on, recorded in the same
         conditions.
       known_features: [r, d].
+      other_scores: [m] a second anomaly score, a discriminative one for instance: mixtures
+        w g + (1 - w) times its Gaussian score, w = 0 too, are candidates as well.
+      known_other_scores: [r], with `other_scores`.
       gate: Delta / s that a candidate must reach, 2.5; 3 is stricter.
       level: the largest p-value of the permutation test, 0.05; 1 for no test.
       metric: see `smooth`.
@@ -177,17 +126,23 @@ def smooth_adaptively(
     ks = [k for k in KS if k <= 2 * len(g) // 3]
     settings = [(1, 1.0), *((k, w) for k in ks for w in WEIGHTS)]
     candidates = mix_candidates(g, smooth_grid(g, x, ks, metric=metric), ks)
-    gain, error = separations(candidates, n_unlabelled=m)
+    n_smoothed = len(settings)
+    if other_scores is not None:
+        other = gaussianise(np.concatenate([other_scores, known_other_scores]))
+        candidates = jnp.concatenate([candidates, mix_scores(g, other)])
+        settings += [(1, w) for w in FUSION_WEIGHTS]
+    gain, error = (np.asarray(x) for x in separations(candidates, n_unlabelled=m))
     chosen, ratio = choose(gain, error, gate=gate)
-    if chosen == 0:
-        reason = f"no candidate separates the unlabelled from the known normal at gate {gate:g}"
-        return _kept(g, m, reason, ratio, mix)
+    reason = f"no candidate separates the unlabelled from the known normal at gate {gate:g}"
     p_value = np.nan
-    if level < 1:
+    if settings[chosen][0] > 1 and level < 1:
         p_value = permutation_p_value(g, x, ks, n_unlabelled=m, metric=metric)
         if p_value > level:
             reason = "neighbours of the unlabelled don't clearly score higher than known normals'"
-            return _kept(g, m, reason, ratio, mix)._replace(p_value=p_value)
+            unsmoothed = np.asarray([0, *range(n_smoothed, len(settings))])
+            chosen = unsmoothed[choose(gain[unsmoothed], error[unsmoothed], gate=gate)[0]]
+    if chosen == 0:
+        return _kept(g, m, reason, ratio, mix)._replace(p_value=p_value)
     scores = np.asarray(candidates[chosen, :m])
     return AdaptiveChoice(scores, *settings[chosen], ratio, mix, "", p_value)
 

@@ -8,9 +8,11 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jax_dns.smoothing.api import smooth_grid
+from jax_dns.types import ArrayLike
 
 GATE = 2.5
 WEIGHTS = (0.75, 0.5, 0.25, 0.1)
+FUSION_WEIGHTS = (*WEIGHTS, 0.0)  # of a_G beside another score
 PERMUTATIONS = 39
 
 
@@ -39,6 +41,21 @@ def _candidates(
     own, weights = standardise(g[None, :]), jnp.asarray(WEIGHTS, g.dtype)[None, :, None]
     mixed = weights * own[None] + (1 - weights) * means[:, None]
     return jnp.concatenate([own, mixed.reshape(-1, len(g))])
+
+
+def mix_scores(g: Float[np.ndarray, " n"], other: Float[np.ndarray, " n"]) -> Float[Array, "c n"]:
+    """Returns mixtures of two Gaussian scores, for each weight w of the first.
+
+    Args:
+      g: [n] of a_G.
+      other: [n] of another score.
+
+    Returns:
+      [5, n].
+    """
+    own, other = (standardise(jnp.asarray(x)[None]) for x in (g, other))
+    weights = jnp.asarray(FUSION_WEIGHTS)[:, None]
+    return weights * own + (1 - weights) * other
 
 
 def standardise(values: Float[Array, "c n"]) -> Float[Array, "c n"]:
@@ -79,7 +96,7 @@ def _share_below(items: Float[Array, " n"], values: Float[Array, " m"]) -> Float
 
 
 def choose(
-    gain: Float[Array, " c"], error: Float[Array, " c"], *, gate: float = GATE
+    gain: Float[ArrayLike, " c"], error: Float[ArrayLike, " c"], *, gate: float = GATE
 ) -> tuple[int, float]:
     """Returns the candidate to take, 0 for a_G, and the largest Delta / s.
 

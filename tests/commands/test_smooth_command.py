@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from jax_dns import cli
-from jax_dns.smoothing.adaptive import smooth_adaptively, smooth_dose
+from jax_dns.smoothing.adaptive import smooth_adaptively
+from jax_dns.smoothing.dose import smooth_dose
 
 FAN, PUMP = ("fan", (0, 1)), ("pump", (0,))
 

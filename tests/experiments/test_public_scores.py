@@ -91,6 +91,8 @@ def test_k_is_chosen_on_the_other_section(data, rows):
     assert best[0] != best[1]
     reported = values[0][best[1]] + values[1][best[0]]
     assert float(rows["K of others"]["all"]) == pytest.approx(100 * hmean(reported), abs=ROUNDING)
+    own = values[0][best[0]] + values[1][best[1]]
+    assert float(rows["oracle K"]["all"]) == pytest.approx(100 * hmean(own), abs=ROUNDING)
     assert set(rows["K of others"]["settings"].split("; ")) == {
         f"K = {best[1]}: 1",
         f"K = {best[0]}: 1",

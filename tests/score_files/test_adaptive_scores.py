@@ -11,7 +11,8 @@ from jax_dns.score_files.adaptive_scores import (
     with_known_normals,
 )
 from jax_dns.segments_file import Segments
-from jax_dns.smoothing.adaptive import smooth_adaptively, smooth_dose
+from jax_dns.smoothing.adaptive import smooth_adaptively
+from jax_dns.smoothing.dose import smooth_dose
 
 
 def rows(rng, names):

@@ -10,11 +10,10 @@ from jax_dns.errors import InputError
 from jax_dns.smoothing import adaptive
 from jax_dns.smoothing.adaptive import (
     exchange_within,
-    gaussianise,
     guard_value,
     smooth_adaptively,
-    smooth_dose,
 )
+from jax_dns.smoothing.dose import gaussianise, smooth_dose
 from jax_dns.smoothing.separation import permutation_p_value, separations
 
 
@@ -130,24 +129,6 @@ def test_equal_to_the_reference_tool(rng, tool, m, r, lift, tied):
         np.testing.assert_allclose(smooth_dose(a, x), tool.low_dose(a, x), atol=1e-6)
 
 
-def test_ranks_are_those_of_float64():
-    scores = 1e6 + np.asarray([3e-6, 1e-6, 2e-6, 1e-6])
-    np.testing.assert_allclose(gaussianise(scores), norm.ppf([0.875, 0.25, 0.625, 0.25]))
-
-
-def test_the_half_dose_is_the_double_loops(rng):
-    _, a, x, _, _ = clusters(rng)
-    groups = np.arange(60) % 2
-    got = smooth_dose(a, x, 4, weight=0.3, groups=groups)
-    for group in (0, 1):
-        rows = np.flatnonzero(groups == group)
-        g = gaussianise(a[rows])
-        for i in range(len(rows)):
-            distance = ((x[rows] - x[rows[i]]).astype(np.float64) ** 2).sum(1)
-            near = [j for j in np.argsort(distance) if j != i][:3]
-            assert got[rows[i]] == pytest.approx(0.3 * g[i] + 0.7 * g[near].mean(), abs=1e-6)
-
-
 def test_smoothing_is_chosen_where_anomalies_have_neighbours(rng):
     anomaly, a, x, b, z = clusters(rng, m=200, r=60)
     got = smooth_adaptively(a, x, b, z)
@@ -222,10 +203,6 @@ def test_settings_out_of_range_are_refused(rng):
         smooth_adaptively(a, x, b, z, gate=0.0)
     with pytest.raises(InputError, match=r"level: 0\.01, expected 0\.025"):
         smooth_adaptively(a, x, b, z, level=0.01)
-    with pytest.raises(InputError, match="weight: 2"):
-        smooth_dose(a, x, weight=2.0)
-    with pytest.raises(InputError, match="k: 1, expected 2"):
-        smooth_dose(a, x, 1)
 
 
 def test_a_part_exchanges_its_values_in_the_new_order():
@@ -233,3 +210,22 @@ def test_a_part_exchanges_its_values_in_the_new_order():
     after = np.asarray([0.2, 0.1, 0.3, -1.0, -1.0, -2.0])
     got = exchange_within(before, after, np.asarray([0, 0, 0, 1, 1, 1]))
     np.testing.assert_allclose(got, [3, 1, 5, 25, 25, 10])
+
+
+def test_another_score_is_taken_where_it_separates_better(rng):
+    anomaly, a, x, b, z = clusters(rng, m=200, r=60)
+    other, known_other = rng.normal(size=200) + 3 * anomaly, rng.normal(size=60)
+    noise, noise_z = (rng.normal(size=x.shape).astype(np.float32) for x in (x, z))
+    got = smooth_adaptively(
+        a, noise, b, noise_z, other_scores=other, known_other_scores=known_other
+    )
+    g, d = gaussianise(np.r_[a, b]), gaussianise(np.r_[other, known_other])
+    g, d = ((v - v.mean()) / v.std() for v in (g, d))
+    assert got.k == 1 and got.weight in (0.5, 0.25, 0.1, 0)
+    np.testing.assert_allclose(got.scores, (got.weight * g + (1 - got.weight) * d)[:200], atol=1e-5)
+    assert got.description.startswith(f"mixed with the other score, w = {got.weight:g} (")
+    # A score that separates nothing changes nothing.
+    alone = smooth_adaptively(a, x, b, z)
+    noise = dict(other_scores=rng.normal(size=200), known_other_scores=rng.normal(size=60))
+    np.testing.assert_array_equal(smooth_adaptively(a, x, b, z, **noise).scores, alone.scores)
+    assert alone.k > 1

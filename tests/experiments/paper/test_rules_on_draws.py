@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from paper.cells import Cell, CellDraw
-from paper.rules_on_draws import ADAPTIVE, HALF, choose, fixed, neighbourhood, rate_rules
+from paper.rules_on_draws import ADAPTIVE, EITHER, HALF, choose, fixed, neighbourhood, rate_rules
 
 from jax_dns import smooth, smooth_adaptively, smooth_dose
 
@@ -44,6 +44,22 @@ def test_rules_are_the_package_s(cell):
     assert choice.mix == pytest.approx(expected.mix, rel=1e-4)
     np.testing.assert_allclose(choice.p_value, expected.p_value)
     np.testing.assert_allclose(got[ADAPTIVE], expected.scores, atol=1e-5)
+
+
+def test_fusion_is_the_package_s(cell):
+    u, r = np.arange(60), np.arange(60, 90)
+    other = np.random.default_rng(1).normal(size=90) + 2 * cell.anomaly
+    got = rate_rules(cell._replace(discriminative=other), CellDraw(u, r))[EITHER]
+    expected = smooth_adaptively(
+        cell.score[u],
+        cell.feature[u],
+        cell.score[r],
+        cell.feature[r],
+        other_scores=other[u],
+        known_other_scores=other[r],
+    )
+    assert (expected.weight < 1) == (cell.system == "lifted")
+    np.testing.assert_allclose(got, expected.scores, atol=1e-5)
 
 
 def test_few_known_normals_choose_nothing(cell):
