@@ -56,7 +56,7 @@ def test_a_run_without_a_home(tmp_path):
         for i in range(2):
             write_clip(tmp_path / f"root/größe/{split}_normal_000{i}.wav", 0.1, seed=i)
     before = names(tmp_path)
-    arguments = ["--config=" + str(PROJECT / "configs/demo.py"), "--config.data.root=root"]
+    arguments = ["--config=" + str(PROJECT / "configs/dcase2021.py"), "--config.data.root=root"]
     arguments += ["--workdir=w", "--stages=index"]
     done = child(tmp_path, CLI, "run", *arguments)
     assert done.returncode == 0 and done.stderr == "", done.stderr

@@ -112,7 +112,7 @@ def _serve_and_run(options: argparse.Namespace, folder: Path, settings: Any) -> 
     with contextlib.closing(monitor.history), contextlib.ExitStack() as stack:
         if options.serve is not None:
             try:
-                from jax_dns.monitor.page import serve
+                from jax_dns.monitor.web_page import serve
             except ImportError as error:
                 raise InputError(f"--serve: needs the extra monitor ({error})") from error
             formats = {name: scorer.audio_format for name, scorer in scorers.items()}

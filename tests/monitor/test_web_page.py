@@ -18,7 +18,8 @@ from starlette.routing import Route
 
 from jax_dns.data.decode import Format
 from jax_dns.errors import InputError
-from jax_dns.monitor import page, service
+from jax_dns.monitor import service
+from jax_dns.monitor import web_page as page
 
 FORMATS = {"fan": Format(toy.RATE)}
 NAME = "section_00_<img src=x onerror=alert(1)>&扇.wav"
