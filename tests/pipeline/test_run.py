@@ -250,6 +250,7 @@ def test_interrupted_and_rerun_is_bit_identical(
         return real(create, counting, **options)
 
     monkeypatch.setattr(trainers, "train_loop", breaking)
+    small_config.evaluation.figures = small_config.evaluation.report = False
     with pytest.raises(KeyboardInterrupt):
         run(small_config, tmp_path / "w")
     run(small_config, tmp_path / "w")

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from toy_config import get_config
 
 from jax_dns.errors import InputError
 from jax_dns.pipeline import run
@@ -13,25 +14,32 @@ def log(folder):
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
-@pytest.fixture(scope="module")
-def on_device(factory, tmp_path_factory):
-    from pipeline.conftest import small
-
-    config = small(factory)
-    config.data.cache_on_device = config.generative.vmap_runs = "yes"
-    workdir = tmp_path_factory.mktemp("on_device")
+def trained(workdir, cached):
+    """Trains toy networks on three sections; in device memory and vmapped where `cached`."""
+    config = get_config()
+    config.data.cache_on_device = config.generative.vmap_runs = cached
     run(config, workdir, ("index", "train_generative", "train_discriminative"))
     return config, workdir
 
 
+@pytest.fixture(scope="module")
+def on_device(tmp_path_factory):
+    return trained(tmp_path_factory.mktemp("on_device"), "yes")
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    return trained(tmp_path_factory.mktemp("plain"), "no")[1]
+
+
 @pytest.mark.parametrize("part", ["generative", "discriminative"])
-def test_losses_are_those_of_the_plain_path(finished, on_device, part):
+def test_losses_are_those_of_the_plain_path(plain, on_device, part):
     for machine in ("fan", "valve"):
-        one, other = (log(w / machine / part) for w in (finished, on_device[1]))
+        one, other = (log(w / machine / part) for w in (plain, on_device[1]))
         assert [r["step"] for r in one] == [r["step"] for r in other]
         for a, b in zip(one, other):
-            if a["epoch"] == 1:  # Adam's first steps are signs of gradients: rounding flips some
-                assert b["loss"] == pytest.approx(a["loss"], rel=2e-2)
+            # Rounding grows with the steps: Adam's first are the gradients' signs.
+            assert b["loss"] == pytest.approx(a["loss"], rel=1e-3 * a["epoch"] ** 2)
 
 
 def test_what_was_trained_vmapped_is_not_trained_again(on_device, monkeypatch):
