@@ -2,6 +2,7 @@
 #   make demo        the whole of the paper's path on a small synthetic factory
 #   make rehearsal   DCASE 2021's whole structure, from a served data set to Table II and a report
 #   make test        lint and the test suite
+#   make test-newest   a part of them on Python 3.12 with the newest pins, where that is installed
 #   make test-gpu    the tests that need a GPU; without one they are skipped
 #   make soak        kills, damaged files, full disks and generated bad input; at most 15 minutes
 #   make audit       known vulnerabilities of the pinned versions
@@ -11,12 +12,13 @@ VENV ?= .venv
 DEMO ?= demo_workdir
 REHEARSAL ?= rehearsal
 AUDIT ?= .venv-audit
+NEWEST ?= python3.12
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d%d" % sys.version_info[:2])')
 CONSTRAINTS := $(wildcard constraints/py$(VERSION).txt)
 READY := $(VENV)/ready-$(VERSION)
 BIN := $(VENV)/bin
 .DELETE_ON_ERROR:
-.PHONY: setup demo rehearsal test test-gpu soak audit lint clean
+.PHONY: setup demo rehearsal test test-newest newest test-gpu soak audit lint clean
 
 setup: $(READY)
 
@@ -42,9 +44,18 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-# Two processes, a file of tests to each in turn; one cache of compiled programs for both.
+# Two processes, a group of tests to each in turn (tests/conftest.py), one cache of programs for both.
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+test-newest:
+	@if $(NEWEST) -c "" 2>/dev/null; then $(MAKE) newest PYTHON=$(NEWEST) VENV=.venv-newest; \
+	else echo "$(NEWEST) is not installed: the tests with the newest pins are left out"; fi
+
+# What depends on the versions most: training, vmap, checkpoints, the paths of smoothing.
+newest: $(READY)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup tests/training tests/pipeline/test_train.py \
+	  tests/smoothing/test_api.py tests/smoothing/host tests/generative/test_autoencoder.py
 
 # JAX's own choice of the device; memory is left to the child processes that some tests start.
 test-gpu: $(READY)
@@ -63,4 +74,4 @@ $(AUDIT)/bin/pip-audit:
 	$(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
 
 clean:
-	rm -rf $(VENV) $(AUDIT) $(DEMO) $(REHEARSAL)
+	rm -rf $(VENV) .venv-newest $(AUDIT) $(DEMO) $(REHEARSAL)

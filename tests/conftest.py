@@ -26,6 +26,14 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+def pytest_collection_modifyitems(items):
+    """Keeps a file's tests in one process of `-n`; those of the finished run, in a common one."""
+    for item in items:
+        shares_the_run = item.path.parent.name == "pipeline" and "finished" in item.fixturenames
+        group = "finished" if shares_the_run else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Real recordings, scores and labels, which the project reads and doesn't contain."""

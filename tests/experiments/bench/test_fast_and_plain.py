@@ -70,12 +70,12 @@ def test_the_plain_path_has_no_derivatives_of_ours():
     assert "feature_group_count=32" in plain
 
 
-def test_twenty_losses_agree(monkeypatch):
+def test_a_dozen_losses_agree(monkeypatch):
     """On two of B0's stages, which have both kernels, strides and expansions between them."""
     monkeypatch.setattr(efficientnet, "B0", efficientnet.B0[0:3:2])
-    spectrograms = noise(8, 32, 63)
+    spectrograms = noise(4, 16, 40)
     fast, plain = (
-        fast_and_plain.train_losses(spectrograms, steps=20, plain=plain) for plain in (False, True)
+        fast_and_plain.train_losses(spectrograms, steps=12, plain=plain) for plain in (False, True)
     )
     assert np.ptp(fast) > 0.5
     np.testing.assert_allclose(fast, plain, rtol=1e-4)
