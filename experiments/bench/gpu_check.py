@@ -67,7 +67,7 @@ def versions(options) -> None:
     import jax
     import jaxlib
 
-    from jax_dns.smoothing.engine import gpu_blocks
+    from jax_dns.smoothing.engine import gpu_blocks, gpu_plan
 
     device = jax.devices()[0]
     capability = getattr(device, "compute_capability", None)
@@ -75,7 +75,7 @@ def versions(options) -> None:
     say(f"{device.device_kind}, capability {capability}, backend {jax.default_backend()}")
     say("precision", gpu_blocks.product_precision())
     for n, k in itertools.product((8_400, 100_000, 1_000_000), (128, 1024, 2048)):
-        say(n, k, gpu_blocks.make_plan(n, n, k))
+        say(n, k, gpu_plan.make_plan(n, n, k))
     with contextlib.suppress(ImportError):
         import torch
 
@@ -120,10 +120,10 @@ def exactness(options) -> None:
 def block(options) -> None:
     from gpu_kernels import time_block
 
-    from jax_dns.smoothing.engine import gpu_blocks
+    from jax_dns.smoothing.engine import gpu_plan
 
     for n, k in ((700, 12), (1_200, 12)) if options.quick else ((100_000, 1_024), (10**6, 1_024)):
-        plan = gpu_blocks.make_plan(n, n, k)
+        plan = gpu_plan.make_plan(n, n, k)
         time_block(
             plan,
             *clustered(n, options.d),
@@ -206,7 +206,7 @@ def overhead(options) -> None:
     import jax
 
     from jax_dns import smooth
-    from jax_dns.smoothing.engine import gpu_blocks, gpu_items
+    from jax_dns.smoothing.engine import gpu_items, gpu_plan
 
     n, k = (700, 12) if options.quick else (8_400, 1_024)
     scores, features = clustered(n, options.d)
@@ -220,7 +220,7 @@ def overhead(options) -> None:
     pstats.Stats(profile, stream=text).sort_stats("tottime").print_stats(12)
     print(text.getvalue()[-2_500:], flush=True)
     arrays = jax.device_put((scores, features))
-    plan = gpu_blocks.make_plan(n, n, k)
+    plan = gpu_plan.make_plan(n, n, k)
     compute = lambda: gpu_items.smooth_arrays(*arrays, ks=(k,), plan=plan, metric="euclidean")  # noqa: E731
     repeats = 1 if options.quick else 20
     note("overhead", "the device's programs, queued", n, k, clock(compute, repeats=repeats))
@@ -252,11 +252,11 @@ def main() -> None:
     options.d = 16 if options.quick else options.d
     if options.quick:
         from jax_dns.smoothing import routes
-        from jax_dns.smoothing.engine import gpu_blocks, gpu_items, grouped
+        from jax_dns.smoothing.engine import gpu_items, gpu_plan, grouped
 
         routes.is_for_host = lambda inputs: False
-        gpu_blocks.WHOLE_ROW, gpu_blocks.SAMPLES, gpu_blocks.BLOCK_ROWS = 128, (128, 256), 512
-        gpu_blocks.PART_COLUMNS = 512
+        gpu_plan.WHOLE_ROW, gpu_plan.SAMPLES, gpu_plan.BLOCK_ROWS = 128, (128, 256), 512
+        gpu_plan.PART_COLUMNS = 512
         gpu_items.has_gpu = lambda: True
         gpu_items.runs_on_gpu = grouped.runs_on_gpu = lambda *arrays: True
     options.out.mkdir(parents=True, exist_ok=True)

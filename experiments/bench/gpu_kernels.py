@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jax_dns.smoothing.engine import gpu_blocks, gpu_compact
-from jax_dns.smoothing.engine.gpu_blocks import GpuPlan
+from jax_dns.smoothing.engine import gpu_blocks, gpu_compact, gpu_plan
+from jax_dns.smoothing.engine.gpu_plan import GpuPlan
 
 OVER_FEATURES = (((1,), (1,)), ((), ()))
 
@@ -30,7 +30,7 @@ def time_block(
     x = jnp.asarray(np.pad(features - features.mean(0), ((0, missing), (0, 0))))
     s = jnp.asarray(np.pad(scores, (0, missing)))
     norms = jnp.where(jnp.arange(plan.columns) < n, jnp.sum(x**2, axis=1), jnp.inf)
-    rank = jnp.int32(gpu_blocks.plan_rank(plan, n, k))
+    rank = jnp.int32(gpu_plan.plan_rank(plan, n, k))
     precision = gpu_blocks.product_precision()
 
     def timed(name, function, *arguments):

@@ -16,18 +16,20 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jax_dns.errors import InputError
 from jax_dns.smoothing.engine.gpu_blocks import (
-    GpuPlan,
+    DeviceGroup,
+    Failures,
     has_gpu,
-    make_plan,
-    plan_rank,
     product_precision,
     runs_on_gpu,
+    smooth_again,
     smooth_group,
 )
+from jax_dns.smoothing.engine.gpu_plan import GpuPlan, make_plan, plan_rank
 from jax_dns.smoothing.feature_space import METRICS, fit_frame, to_frame, to_metric_space
 from jax_dns.smoothing.memory_estimate import check_fits
 from jax_dns.smoothing.partition import GOLDEN_RATIO
 from jax_dns.smoothing.validation import MIN_ON_DEVICE, SmoothingInputs
+from jax_dns.types import ArrayLike
 
 LOW_BITS = 11
 MOST_ITEMS = 2**21  # `permuted` multiplies in 32 bits
@@ -119,7 +121,7 @@ def smooth_arrays(
     plan: GpuPlan,
     metric: str,
     allows_zero: bool = True,
-) -> tuple[Float[Array, "k p"], Bool[Array, ""]]:
+) -> tuple[Float[Array, "k p"], Bool[ArrayLike, ""]]:
     """Smooths arrays that are on the device; without a GPU the kernels are interpreted.
 
     Args:
@@ -135,11 +137,17 @@ def smooth_arrays(
     """
     n = len(scores)
     size = max(plan.columns, plan.queries)
-    prepared = _prepare(scores, features, metric=metric, size=size, allows_zero=allows_zero)
+    scores, features, valid = _prepare(
+        scores, features, metric=metric, size=size, allows_zero=allows_zero
+    )
     numbers = np.array([n, _coprime_step(n), plan_rank(plan, n, max(ks)), *ks], np.int32)
-    interpret = jax.default_backend() != "gpu"
-    options = dict(plan=plan, precision=product_precision(), interpret=interpret)
-    return _smooth_prepared(*prepared, numbers, **options), prepared[2]
+    options = dict(precision=product_precision(), interpret=jax.default_backend() != "gpu")
+    out, group, failures = _smooth_prepared(scores, features, numbers, plan=plan, **options)
+    valid, some_failed = jax.device_get((valid, failures.some))
+    if valid and some_failed:
+        items, ranks = (scores, features), np.asarray(ks, np.int32) - 1
+        out = smooth_again(out, *items, *items, group, ranks, failures.failed)
+    return out, valid
 
 
 @functools.partial(jax.jit, static_argnames=("metric", "size", "allows_zero"))
@@ -171,33 +179,21 @@ def _prepare(
 def _smooth_prepared(
     scores: Float[Array, " p"],
     features: Float[Array, "p d"],
-    valid: Bool[Array, ""],
     numbers: Int[Array, " s"],
     *,
     plan: GpuPlan,
     precision: Any,
     interpret: bool,
-) -> Float[Array, "k p"]:
+) -> tuple[Float[Array, "k p"], DeviceGroup, Failures]:
     """Smooths padded arrays; `numbers` are n, a step coprime to it, the sample's rank and Ks."""
     n, step, rank, ks = numbers[0], numbers[1], numbers[2], numbers[3:]
     order = permuted(n, step, len(scores)) if plan.sample else jnp.arange(len(scores))
-    return smooth_group(
-        jnp.zeros((len(ks), len(scores))),
-        scores,
-        features,
-        scores,
-        features,
-        order[: plan.columns],
-        n,
-        order[: plan.queries],
-        jnp.where(valid, n, 0),  # no row is smoothed again in vain
-        jnp.arange(plan.queries, dtype=jnp.int32),
-        ks,
-        rank,
-        plan=plan,
-        precision=precision,
-        interpret=interpret,
-    )
+    self_index = jnp.arange(plan.queries, dtype=jnp.int32)
+    group = DeviceGroup(order[: plan.columns], n, order[: plan.queries], n, self_index)
+    items, options = (scores, features), dict(precision=precision, interpret=interpret)
+    out = jnp.zeros((len(ks), len(scores)))
+    out, failures = smooth_group(out, *items, *items, group, ks - 1, rank, plan=plan, **options)
+    return out, group, failures
 
 
 def permuted(n: Int[Array, ""], step: Int[Array, ""], size: int) -> Int[Array, " size"]:

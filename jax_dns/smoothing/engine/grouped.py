@@ -80,18 +80,13 @@ def smooth_by_selection(inputs: SmoothingInputs) -> Float[ArrayLike, "k m"]:
         sizes=sizes,
     )
     out = jnp.zeros((len(inputs.ks), sizes[1]), real)
-    on_gpu = mask is None and runs_on_gpu(out, *arrays)
-    for group_block in partition_by_group(
+    groups = partition_by_group(
         group, np.asarray(pool), query_group, n_groups, exclude_self=inputs.exclude_self
-    ):
-        if on_gpu:
-            smoothed = smooth_on_gpu(
-                out, *arrays, *group_block, ks=inputs.ks, block_size=inputs.block_size
-            )
-            if smoothed is not None:
-                out = smoothed
-                continue
-        rows, queries, self_index = group_block
+    )
+    if mask is None and runs_on_gpu(out, *arrays):
+        options = dict(ks=inputs.ks, block_size=inputs.block_size)
+        out, groups = smooth_on_gpu(out, *arrays, groups, **options)
+    for rows, queries, self_index in groups:
         parts = 4 if n_groups > 1 else 64  # sizes an octave
         columns = padded_columns(bucket(len(rows), parts))
         block = min(inputs.block_size or block_rows(columns), len(queries))

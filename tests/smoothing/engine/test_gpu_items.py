@@ -6,16 +6,16 @@ import pytest
 from smoothing_oracle import check
 
 from jax_dns.smoothing import api
-from jax_dns.smoothing.engine import gpu_blocks, gpu_items
+from jax_dns.smoothing.engine import gpu_items, gpu_plan
 
-N, D = 600, 16
+N, D = 300, 8
 
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch):
     """Rows of more than 128 items get a threshold from a sample of 128."""
-    for name, value in dict(WHOLE_ROW=128, SAMPLES=(128,), BLOCK_ROWS=320).items():
-        monkeypatch.setattr(gpu_blocks, name, value)
+    for name, value in dict(WHOLE_ROW=128, SAMPLES=(128,), BLOCK_ROWS=64).items():
+        monkeypatch.setattr(gpu_plan, name, value)
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def problem(rng, n=N):
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
-@pytest.mark.parametrize("n", [100, 599, N])
+@pytest.mark.parametrize("n", [100, N - 1, N])
 def test_is_exact(rng, as_on_gpu, n, metric):
     scores, features = problem(rng, n)
     ks = (12, 1, 7)
@@ -63,9 +63,9 @@ def test_gives_each_type_back(rng, as_on_gpu):
 
 
 def test_other_n_of_the_same_sizes_share_the_program(rng, as_on_gpu):
-    api.smooth(*problem(rng, 590), 12)
+    api.smooth(*problem(rng, N - 10), 12)
     size = gpu_items._smooth_prepared._cache_size()
-    api.smooth(*problem(rng, 591), 13)
+    api.smooth(*problem(rng, N - 9), 13)
     assert gpu_items._smooth_prepared._cache_size() == size
 
 
@@ -113,7 +113,7 @@ def test_groups_and_large_k_take_the_ordinary_path(rng, as_on_gpu):
         api.smooth(scores, features, 12, groups=groups), api.smooth(scores, features, 12), atol=1e-5
     )
     assert as_on_gpu == [N]
-    check(api.smooth(scores, features, 550), scores, features, 550)
+    check(api.smooth(scores, features, 280), scores, features, 280)
     assert as_on_gpu == [N]
 
 

@@ -37,31 +37,38 @@ def result(process):
     return json.loads(out.splitlines()[-1])
 
 
+@pytest.fixture(scope="module")
+def values():
+    """What the cases of `on_devices` return on eight devices."""
+    cases = "equal", "layouts", "queries", "same_as_one", "gradients", "refused", "memory"
+    return result(start(*cases, devices=8))
+
+
 @pytest.mark.parametrize("case", ["equal", "layouts", "queries"])
-def test_on_eight_devices(case):
-    assert result(start(case, devices=8)) is True
+def test_on_eight_devices(values, case):
+    assert values[case] is True, values[case]
 
 
-def test_thresholds_are_those_of_one_device():
+def test_thresholds_are_those_of_one_device(values):
     """But for rows whose K-th and next distance are as good as equal."""
-    assert max(result(start("same_as_one", devices=8))) <= 4
+    assert max(values["same_as_one"]) <= 4, values["same_as_one"]
 
 
-def test_gradients_flow_to_scores_on_all_devices():
-    assert result(start("gradients", devices=8)) == [20]
+def test_gradients_flow_to_scores_on_all_devices(values):
+    assert values["gradients"] == [20]
 
 
-def test_what_is_refused_is_named_alike():
-    *values, k = result(start("refused", devices=8))
-    assert values[::2] == values[1::2] and len(values) == 6
-    assert "row 333 holds nan" in values[0] and "row 201 is zero" in values[4]
+def test_what_is_refused_is_named_as_on_one_device(values):
+    *messages, k = values["refused"]
+    assert messages[::2] == messages[1::2] and len(messages) == 6
+    assert "row 333 holds nan" in messages[0] and "row 201 is zero" in messages[4]
     assert k.startswith("k: 401, expected at most 400")
 
 
-def test_memory_of_a_device_falls_as_devices_grow():
+def test_memory_of_a_device_falls_as_devices_grow(values):
     """To little more than its share: n = 65,536, d = 128, blocks of 64 rows."""
-    sizes = result(start("memory", devices=8))
-    for p, size in zip((1, 2, 4, 8), sizes):
+    sizes = values["memory"]
+    for p, size in zip((1, 2, 8), sizes, strict=True):
         assert size <= 1.1 * sizes[0] / p, sizes
 
 
