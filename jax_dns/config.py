@@ -70,6 +70,7 @@ def data() -> ConfigDict:
     c.segment_seconds = 4.0
     c.segment_hop_seconds = 1.0  # between test segments: seven of 4 s in 10 s
     c.train_fraction = 0.85  # of the source domain; of three target clips two train
+    c.cache = ""  # folder of decoded recordings that workdirs share; empty: one in each workdir
     c.cache_on_device = "auto"  # training recordings in device memory, an epoch one program: "yes",
     # "no", or "auto", on accelerators where they fit
     return c

@@ -13,6 +13,8 @@ from jax_dns.data.clips import Clip
 from jax_dns.data.layouts import index_clips
 from jax_dns.data.sampler import split_clips
 from jax_dns.errors import InputError
+from jax_dns.files import local_path
+from jax_dns.fingerprints import fingerprint
 from jax_dns.training.batches import TrainingClips
 
 
@@ -124,12 +126,16 @@ def index(config: ConfigDict, workdir: Path, *, outliers: bool = True) -> Machin
     """
     d, root = config.data, data_root(config, workdir)
     clips = needed_clips(config, root, outliers=outliers)
+    audio_format, cache = Format(d.sample_rate, d.channel, d.resample), workdir / "audio"
+    if d.cache:  # a folder for each root and format: names of clips may be the same
+        key = fingerprint(str(root.absolute()), list(audio_format))
+        cache = local_path(d.cache, "data.cache") / key
     machines = {}
     for name in clips:
         usable, store = open_store(
             clips[name],
-            workdir / "audio" / name,
-            audio_format=Format(d.sample_rate, d.channel, d.resample),
+            cache / name,
+            audio_format=audio_format,
             skip_corrupt=d.skip_corrupt,
         )
         if outliers and usable and store.silent.all():

@@ -1,10 +1,13 @@
 """From config.data to recordings."""
 
+import shutil
+
 import numpy as np
 import pytest
 from conftest import write_clip
 
 from jax_dns import config
+from jax_dns.data import audio_cache
 from jax_dns.errors import InputError
 from jax_dns.pipeline import index as index_stage
 
@@ -68,6 +71,29 @@ def test_standardised_by_machine(root, tmp_path):
     assert len(set(machines["fan"].store.deviation.tolist())) == 1
     _, machines = indexed(root, tmp_path)
     assert len(set(np.round(machines["fan"].store.deviation, 6).tolist())) > 1
+
+
+def test_decoded_recordings_are_shared_by_workdirs(root, tmp_path, monkeypatch):
+    c = settings(root, cache=str(tmp_path / "cache"))
+    first = index_stage.index(c, tmp_path / "a")
+    monkeypatch.setattr(audio_cache, "decode", lambda *_: pytest.fail("decoded again"))
+    second = index_stage.index(c, tmp_path / "b")
+    for machine in first.values():
+        twin = second[machine.clips[0].machine].store
+        np.testing.assert_array_equal(machine.store.samples, twin.samples)
+    assert not (tmp_path / "a").exists() and not (tmp_path / "b").exists()
+    (key,) = (tmp_path / "cache").iterdir()
+    assert {path.suffix for path in key.iterdir()} == {".json", ".pcm"}
+
+
+def test_another_root_or_format_has_a_cache_of_its_own(root, tmp_path):
+    c = settings(root, cache=str(tmp_path / "cache"))
+    index_stage.index(c, tmp_path / "a")
+    other = settings(shutil.copytree(root, tmp_path / "other"), cache=c.data.cache)
+    index_stage.index(other, tmp_path / "a")
+    c.data.channel = 0
+    index_stage.index(c, tmp_path / "a")
+    assert len(list((tmp_path / "cache").iterdir())) == 3
 
 
 def test_no_root_and_no_factory(tmp_path):
