@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sqlite3
 import time
 
 import numpy as np
@@ -241,6 +242,32 @@ def test_a_full_disk_is_one_error_and_loses_nothing(inbox, tmp_path, monkeypatch
         disturbed.history.smoothed("fan", 0), undisturbed.history.smoothed("fan", 0)
     ):
         np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), sqlite3.OperationalError("disk is full")]
+)
+def test_the_service_waits_for_room(inbox, tmp_path, monkeypatch, error):
+    put(inbox, 0)
+    fsync, calls, events = os.fsync, [], []
+
+    def full(descriptor):
+        calls.append(descriptor)
+        if len(calls) < 3:
+            raise error
+        fsync(descriptor)
+
+    def log(event):
+        events.append(event["event"])
+        if event["event"] == "clip":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(service, "RETRY", 0.01)
+    monitor = toy.open_toy(inbox, tmp_path / "history")
+    with contextlib.closing(monitor.history), pytest.raises(KeyboardInterrupt):
+        service.run(monitor, log)
+    assert events == ["disk_full", "disk_full", "clip"]
 
 
 def test_drift_and_looking_back_are_reported(inbox, tmp_path):
