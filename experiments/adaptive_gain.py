@@ -74,7 +74,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Reads the command line."""
     parser = make_parser(__doc__)
     add = parser.add_argument
-    add("--data", type=Path, required=True, help="folder of public scores and features")
+    add("--data", type=Path, help="folder of public scores and features")
     add("--workdir", type=Path, action="append", default=[], help="of a finished run")
     add("--source", action="append", default=[], help="only this source; may be repeated")
     add("--draws", type=int, default=3, help="of each cell (default: 3)")

@@ -217,11 +217,12 @@ def write_figure(path: Path, points: Sequence[Point]) -> None:
             for rule in SHOWN:
                 line = [p for p in points if (p.source, p.rule) == (source, rule)]
                 x, y = [100 * p.share for p in line], [getattr(p, field) for p in line]
-                axes.plot(x, y, marker="o", markersize=3, label=rule)
+                style = dict(linestyle="--", zorder=3) if rule == EITHER else {}
+                axes.plot(x, y, marker="o", markersize=3, label=rule, **style)
             axes.axhline(0, color="0.5", linewidth=0.8)
             axes.set_xscale("log")
             axes.grid(alpha=0.3)
-        ticks = sorted({100 * p.share for p in points})
+        ticks = sorted({100 * p.share for p in points} - {42.0})  # beside 50
         panels[0, column].set_xticks(ticks, [f"{tick:g}" for tick in ticks], minor=False)
         panels[0, column].minorticks_off()
         panels[0, column].set_title(source, fontsize=10)

@@ -18,7 +18,7 @@ so that the candidate that separates U from R best also separates the anomalies 
 If no candidate reaches Delta / s = 2.5 (the gate), a_G is kept; otherwise the candidate with the
 largest Delta - s is taken. On few items, or where features form clusters, scores unrelated to the
 features pass the gate too often. So a_G is kept also where the neighbours of U don't score higher
-than those of R by a permutation test, which unrelated scores pass in at most 5 % of cases. A guard
+than those of R by a permutation test, which unrelated scores pass in 2.5 % of cases. A guard
 refuses where R lies apart from U in feature space.
 """
 
@@ -48,7 +48,7 @@ METHOD = "Proposed (adaptive)"  # the method's name in tables
 STRICT_GATE = 3.0
 MIN_MIX = 0.4  # of the guard
 FEWEST_KNOWN = 10  # known normals; ToyCar's cells: 10 harm none, 8 one in sixteen
-LEVEL = 0.05  # of the permutation test
+LEVEL = 0.025  # of the permutation test: the largest of 40
 KS = (2, 4, 8, 16, 32, 64, 128, 256)
 MIX_NEIGHBOURS = 16
 
@@ -100,7 +100,7 @@ def smooth_adaptively(
         w g + (1 - w) times its Gaussian score, w = 0 too, are candidates as well.
       known_other_scores: [r], with `other_scores`.
       gate: Delta / s that a candidate must reach, 2.5; 3 is stricter.
-      level: the largest p-value of the permutation test, 0.05; 1 for no test.
+      level: the largest p-value of the permutation test, 0.025; 1 for no test.
       metric: see `smooth`.
 
     Returns:
