@@ -34,12 +34,12 @@ def fit_key(config: ConfigDict, seed: int, segments: str) -> str:
     return fingerprint(component_key(config, "inlier"), readings, segments)
 
 
-def fit(config: ConfigDict, name: str, folder: Path, seed: int) -> None:
+def fit(config: ConfigDict, title: str, folder: Path, seed: int) -> None:
     """Fits the inlier models of one machine type, as far as that isn't done.
 
     Args:
       config: of the run.
-      name: the machine type.
+      title: machine type and seed, for messages.
       folder: of its results, with segments.npz.
       seed: of the models' initialisation.
     """
@@ -53,7 +53,7 @@ def fit(config: ConfigDict, name: str, folder: Path, seed: int) -> None:
     test = segments.where(segments.split == "test")
     lacking = sorted({int(s) for s in test.section} - {int(s) for s in train.section})
     if lacking:
-        tqdm.write(f"{name}: no {method} row, no {c.split} segments of section {lacking[0]}")
+        tqdm.write(f"{title}: no {method} row, no {c.split} segments of section {lacking[0]}")
     path = folder / f"{STAMP}.npz"
     write_method_results(path, inlier_results(config, segments, seed), test)
     write_stamp(folder, STAMP, key, files=[path], segments=current)

@@ -156,9 +156,9 @@ def _run(
                 embed(config, machines[name], name, folder, seed)
             if "fit" in stages and "fit" not in done:
                 with at_work(f"{title}, fit"):
-                    fit(config, name, folder, seed)
+                    fit(config, title, folder, seed)
             if "smooth" in stages and "smooth" not in done:
                 with at_work(f"{title}, smooth"):
-                    smooth(config, name, folder)
+                    smooth(config, title, folder)
     with at_work("evaluate"):
         select_and_evaluate(config, workdir, folders, stages)

@@ -64,8 +64,8 @@ def score(
                     trained=sources[name],
                     with_history=with_history,
                 )
-                fit(config, name, folder, seed)
-                smooth(config, name, folder)
+                fit(config, f"{name}, seed {seed}", folder, seed)
+                smooth(config, f"{name}, seed {seed}", folder)
         select_and_evaluate(config, path, folders, ("embed", "fit", "smooth", "evaluate"))
 
 

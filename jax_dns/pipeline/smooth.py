@@ -56,12 +56,12 @@ def smooth_key(config: ConfigDict, segments: str) -> str:
     )
 
 
-def smooth(config: ConfigDict, name: str, folder: Path) -> None:
+def smooth(config: ConfigDict, title: str, folder: Path) -> None:
     """Smooths the scores of one machine type, as far as that isn't done.
 
     Args:
       config: of the run.
-      name: the machine type.
+      title: machine type and seed, for messages.
       folder: of its results, with segments.npz.
     """
     c, current = config.smoothing, segments_digest(folder)
@@ -76,11 +76,11 @@ def smooth(config: ConfigDict, name: str, folder: Path) -> None:
         usable = [r.value for r in results if r.data == data]
         if len(usable) < len(rule.settings):
             tqdm.write(
-                f"{name}: {rule.parameter} up to {max(usable, default=0)} of {max(rule.settings)} "
+                f"{title}: {rule.parameter} up to {max(usable, default=0)} of {max(rule.settings)} "
                 f"fits every section's pool, {data}"
             )
     if c.adaptive:
-        results += adaptive_results(config, name, segments)
+        results += adaptive_results(config, title, segments)
     path = folder / f"{STAMP}.npz"
     write_method_results(path, results, test)
     write_stamp(folder, STAMP, key, files=[path], segments=current)
@@ -107,7 +107,7 @@ def smoothing_results(config: ConfigDict, test: Segments) -> list[MethodResult]:
     return results
 
 
-def adaptive_results(config: ConfigDict, name: str, segments: Segments) -> list[MethodResult]:
+def adaptive_results(config: ConfigDict, title: str, segments: Segments) -> list[MethodResult]:
     """Smooths each section and domain by the amount that its known normals choose, and prints it.
 
     The known normals are the training clips that were held out, split "valid", and nothing else;
@@ -118,7 +118,7 @@ def adaptive_results(config: ConfigDict, name: str, segments: Segments) -> list[
 
     Args:
       config: of the run.
-      name: the machine type.
+      title: machine type and seed, for messages.
       segments: of one machine type, held-out and test.
 
     Returns:
@@ -126,7 +126,7 @@ def adaptive_results(config: ConfigDict, name: str, segments: Segments) -> list[
     """
     known = segments.where((segments.split == "valid") & np.isfinite(segments.score))
     if not len(known.clip):
-        tqdm.write(f"{name}: no {METHOD} row, no training clips are held out (split valid)")
+        tqdm.write(f"{title}: no {METHOD} row, no training clips are held out (split valid)")
         return []
     c, items, parts = config.smoothing, [], []
     for part in (segments.where(segments.split == "test"), known):
@@ -140,7 +140,7 @@ def adaptive_results(config: ConfigDict, name: str, segments: Segments) -> list[
     scores = exchange_within(items[0], scores, parts[0])
     for part, choice in choices.items():
         place = f"section {part // 2:02d} {('source', 'target')[part % 2]}"
-        tqdm.write(f"{name} {place}, {METHOD}: {choice.description}")
+        tqdm.write(f"{title}, {place}, {METHOD}: {choice.description}")
     return [MethodResult(METHOD, "", 0, "", scores)]
 
 

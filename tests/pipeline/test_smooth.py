@@ -192,7 +192,7 @@ def test_the_held_out_clips_choose_the_amount_of_smoothing(rng, capsys):
         assert moved.max() <= 1  # ties but for rounding
     assert any(choice.k > 1 for choice in expected)
     for section, choice in enumerate(expected):
-        assert f"fan section {section:02d} source, {METHOD}: {choice.description}" in printed
+        assert f"fan, section {section:02d} source, {METHOD}: {choice.description}" in printed
     # The clips that were trained on have no part in it.
     changed = every._replace(score=np.where(every.split == "train", 99, every.score))
     again = adaptive_results(settings(), "fan", changed)[0]
@@ -207,7 +207,7 @@ def test_held_out_clips_of_one_domain_do_not_choose_for_the_other(rng, capsys):
     every = every._replace(domain=np.where(target, "target", every.domain))
     (result,) = adaptive_results(settings(), "fan", every)
     printed = capsys.readouterr().out
-    assert f"fan section 01 target, {METHOD}: kept a_G: 0 known normals" in printed
+    assert f"fan, section 01 target, {METHOD}: kept a_G: 0 known normals" in printed
     a_g = every.score[target].reshape(-1, 2).mean(1, dtype=np.float64)
     np.testing.assert_array_equal(result.scores[60:], a_g)
 

@@ -1,5 +1,6 @@
 """The lines of a training without a terminal."""
 
+import itertools
 import re
 import time
 
@@ -22,6 +23,7 @@ def test_the_lines_of_a_training(monkeypatch, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert all(line.startswith("fan AE, seed 0: ") for line in lines)
     texts = [line.removeprefix("fan AE, seed 0: ") for line in lines]
+    texts = [text for text, _ in itertools.groupby(texts)]  # a busy machine prints some twice
     assert texts[:3] == [
         "compiling ...",
         "compiling for 0 s",
