@@ -48,7 +48,7 @@ def generate(rng: np.random.Generator) -> Case:
         names,
         rng.permutation(N) * 10.0 ** rng.integers(-30, 30) + rng.choice([0.0, 1.0]),
         rng.permutation(np.repeat([0, 1], N // 2)),
-        rng.normal(size=(N, D)) * 10.0 ** rng.integers(-6, 6),
+        rng.normal(size=(N, D)) * 10.0 ** rng.integers(-20, 20),
         int(rng.integers(1, N)),
         separator,
         separator != "," and rng.random() < 0.5,
