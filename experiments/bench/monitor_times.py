@@ -56,7 +56,12 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 10_000, 100_000])
     parser.add_argument("--clips", type=int, default=20, help="timed for each size")
     parser.add_argument("--sustained", type=int, default=0, help="clips; instead of the sizes")
-    parser.add_argument("--folder", type=Path, help="for the files; default: a temporary one")
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        help="for the files, which a later call uses; default: a temporary one",
+    )
+    parser.add_argument("--fill", action="store_true", help="only fill the histories")
     return parser.parse_args(arguments)
 
 
@@ -65,17 +70,32 @@ def main(arguments: list[str] | None = None) -> None:
     options = parse(arguments)
     print(f"# {cpu_name()}; load {os.getloadavg()[0]:.1f}")
     out = csv.writer(sys.stdout, lineterminator="\n")
-    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.folder or Path(temporary)
+        for n in options.sizes if not options.sustained else ():
+            fill_folder(folder / str(n), n)
+        if options.fill:
+            return
         if options.sustained:
             out.writerow(["clips", "seconds", "clips a minute", "resident MiB"])
-            sustained(Path(folder), options.sustained, out)
+            sustained(folder, options.sustained, out)
             return
         score = paper_networks()
         names = ["items", "median s", "largest s", "networks s", "resident MiB", "database MiB"]
         out.writerow([*names, "features MiB"])
         for n in options.sizes:
-            out.writerow(latency(Path(folder) / str(n), n, score, options.clips))
+            out.writerow(latency(folder / str(n), n, score, options.clips))
             sys.stdout.flush()
+
+
+def fill_folder(folder: Path, n: int) -> None:
+    """Makes a history of n items, unless an earlier call has."""
+    (folder / "inbox").mkdir(parents=True, exist_ok=True)
+    if not (folder / "filled").exists():
+        history = History.open(folder / "history", k=K)
+        fill(history, n, np.random.default_rng(n))
+        history.close()
+        (folder / "filled").touch()
 
 
 def centre(number: int) -> np.ndarray:
@@ -157,7 +177,7 @@ def clip_scorer(score, segment: int) -> ClipScorer:
 
 def latency(folder: Path, n: int, score, clips: int) -> list:
     """Fills a history of n items and times clips from file to event; returns a row."""
-    rng = np.random.default_rng(n)
+    rng = np.random.default_rng(time.time_ns())  # new clips in each call
     network_seconds = []
 
     def timed(samples, section):
@@ -168,10 +188,8 @@ def latency(folder: Path, n: int, score, clips: int) -> list:
         return scores, (middle + rng.normal(size=(len(scores), D))).astype(np.float32)
 
     inbox, printed = folder / "inbox", {}
-    inbox.mkdir(parents=True)
-    history = History.open(folder / "history", k=K)
-    fill(history, n, rng)
     model = service.model_digest({"fan": clip_scorer(timed, SECONDS * RATE)})
+    history = History.open(folder / "history")
     history.connection.execute("UPDATE meta SET value = ? WHERE name = 'model'", (model,))
     history.close()
 
@@ -188,12 +206,14 @@ def latency(folder: Path, n: int, score, clips: int) -> list:
 
     def send():
         time.sleep(1)
+        stamp = time.time_ns()
         for i in range(clips + 2):
             noise = (1000 * rng.normal(size=SECONDS * RATE)).astype(np.int16)
             soundfile.write(folder / "part.wav", noise, RATE)
-            moved[f"{i}.wav"] = time.perf_counter()
-            (folder / "part.wav").rename(inbox / f"{i}.wav")
-            while f"{i}.wav" not in printed:
+            name = f"{stamp}_{i}.wav"
+            moved[name] = time.perf_counter()
+            (folder / "part.wav").rename(inbox / name)
+            while name not in printed:
                 time.sleep(0.01)
 
     sender = threading.Thread(target=send)
@@ -225,7 +245,7 @@ def sustained(folder: Path, clips: int, out) -> None:
         return rng.normal(size=2).astype(np.float32), features
 
     inbox = folder / "inbox"
-    inbox.mkdir()
+    inbox.mkdir(parents=True)
     window = service.Window(keep_items=20_000)
     files = service.FileSettings(take=True, settle=0.0)
     monitor = service.open_monitor(
