@@ -9,7 +9,8 @@ that its exact neighbour lists can be computed cluster by cluster however many i
 autoencoder and EfficientNet-B0 with random weights, whose time is the same as a trained one's, and
 each clip's features are replaced by an item's near a cluster. The time is from the moment that the
 file is moved into the inbox to the moment that its event is printed, and includes the system's
-notice, decoding, both networks, p-values, the history and its synchronisation with the disk.
+notice, decoding, both networks, p-values, the history and its synchronisation with the disk. The
+CPU columns are the process's time on all cores together, which other processes hardly change.
 
 --sustained counts clips a minute and memory over many clips of two short segments whose a_G and f_D
 take no time, with a window of 20,000 items: what the monitor itself costs. Prints CSV.
@@ -81,8 +82,8 @@ def main(arguments: list[str] | None = None) -> None:
             sustained(folder, options.sustained, out)
             return
         score = paper_networks()
-        names = ["items", "median s", "largest s", "networks s", "resident MiB", "database MiB"]
-        out.writerow([*names, "features MiB"])
+        names = ["items", "median s", "largest s", "networks s", "CPU s", "networks CPU s"]
+        out.writerow([*names, "resident MiB", "database MiB", "features MiB"])
         for n in options.sizes:
             out.writerow(latency(folder / str(n), n, score, options.clips))
             sys.stdout.flush()
@@ -181,9 +182,9 @@ def latency(folder: Path, n: int, score, clips: int) -> list:
     network_seconds = []
 
     def timed(samples, section):
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), time.process_time()
         scores, _ = score(samples, section)
-        network_seconds.append(time.perf_counter() - start)
+        network_seconds.append((time.perf_counter() - start, time.process_time() - cpu))
         middle = centre(int(rng.integers(max(1, n // CLUSTER))))
         return scores, (middle + rng.normal(size=(len(scores), D))).astype(np.float32)
 
@@ -195,7 +196,7 @@ def latency(folder: Path, n: int, score, clips: int) -> list:
 
     def log(event):
         if event["event"] == "clip":
-            printed[event["name"]] = time.perf_counter()
+            printed[event["name"]] = time.perf_counter(), time.process_time()
             if len(printed) == clips + 2:
                 raise KeyboardInterrupt
 
@@ -211,7 +212,7 @@ def latency(folder: Path, n: int, score, clips: int) -> list:
             noise = (1000 * rng.normal(size=SECONDS * RATE)).astype(np.int16)
             soundfile.write(folder / "part.wav", noise, RATE)
             name = f"{stamp}_{i}.wav"
-            moved[name] = time.perf_counter()
+            moved[name] = time.perf_counter(), time.process_time()
             (folder / "part.wav").rename(inbox / name)
             while name not in printed:
                 time.sleep(0.01)
@@ -222,7 +223,7 @@ def latency(folder: Path, n: int, score, clips: int) -> list:
         service.run(monitor, log)
     except KeyboardInterrupt:
         sender.join()
-    seconds = [printed[name] - moved[name] for name in moved][2:]
+    seconds, cpu = np.asarray([np.subtract(printed[name], moved[name]) for name in moved][2:]).T
     difference = monitor.history.check("fan", 0) if n <= 10_000 else 0.0
     assert difference < 1e-4, difference
     monitor.history.close()
@@ -231,8 +232,9 @@ def latency(folder: Path, n: int, score, clips: int) -> list:
         for pattern in ("history*", "features*")
     ]
     resident = psutil.Process().memory_info().rss / 2**20
-    network = np.median(network_seconds[1:])
-    figures = [f"{x:.3f}" for x in (np.median(seconds), max(seconds), network)]
+    networks, networks_cpu = np.median(network_seconds[1:], axis=0)  # but for the warm-up
+    figures = np.median(seconds), seconds.max(), networks, np.median(cpu), networks_cpu
+    figures = [f"{x:.3f}" for x in figures]
     return [n, *figures, *(f"{x:.0f}" for x in (resident, *sizes))]
 
 
