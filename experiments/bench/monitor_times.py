@@ -9,7 +9,8 @@ that its exact neighbour lists can be computed cluster by cluster however many i
 autoencoder and EfficientNet-B0 with random weights, whose time is the same as a trained one's, and
 each clip's features are replaced by an item's near a cluster. The time is from the moment that the
 file is moved into the inbox to the moment that its event is printed, and includes the system's
-notice, decoding, both networks, p-values, the history and its synchronisation with the disk.
+notice, decoding, both networks, p-values, the history and its synchronisation with the disk. The
+CPU columns are the process's time on all cores together, which other processes hardly change.
 
 --sustained counts clips a minute and memory over many clips of two short segments whose a_G and f_D
 take no time, with a window of 20,000 items: what the monitor itself costs. Prints CSV.
@@ -56,7 +57,12 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 10_000, 100_000])
     parser.add_argument("--clips", type=int, default=20, help="timed for each size")
     parser.add_argument("--sustained", type=int, default=0, help="clips; instead of the sizes")
-    parser.add_argument("--folder", type=Path, help="for the files; default: a temporary one")
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        help="for the files, which a later call uses; default: a temporary one",
+    )
+    parser.add_argument("--fill", action="store_true", help="only fill the histories")
     return parser.parse_args(arguments)
 
 
@@ -65,17 +71,32 @@ def main(arguments: list[str] | None = None) -> None:
     options = parse(arguments)
     print(f"# {cpu_name()}; load {os.getloadavg()[0]:.1f}")
     out = csv.writer(sys.stdout, lineterminator="\n")
-    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.folder or Path(temporary)
+        for n in options.sizes if not options.sustained else ():
+            fill_folder(folder / str(n), n)
+        if options.fill:
+            return
         if options.sustained:
             out.writerow(["clips", "seconds", "clips a minute", "resident MiB"])
-            sustained(Path(folder), options.sustained, out)
+            sustained(folder, options.sustained, out)
             return
         score = paper_networks()
-        names = ["items", "median s", "largest s", "networks s", "resident MiB", "database MiB"]
-        out.writerow([*names, "features MiB"])
+        names = ["items", "median s", "largest s", "networks s", "CPU s", "networks CPU s"]
+        out.writerow([*names, "resident MiB", "database MiB", "features MiB"])
         for n in options.sizes:
-            out.writerow(latency(Path(folder) / str(n), n, score, options.clips))
+            out.writerow(latency(folder / str(n), n, score, options.clips))
             sys.stdout.flush()
+
+
+def fill_folder(folder: Path, n: int) -> None:
+    """Makes a history of n items, unless an earlier call has."""
+    (folder / "inbox").mkdir(parents=True, exist_ok=True)
+    if not (folder / "filled").exists():
+        history = History.open(folder / "history", k=K)
+        fill(history, n, np.random.default_rng(n))
+        history.close()
+        (folder / "filled").touch()
 
 
 def centre(number: int) -> np.ndarray:
@@ -157,27 +178,25 @@ def clip_scorer(score, segment: int) -> ClipScorer:
 
 def latency(folder: Path, n: int, score, clips: int) -> list:
     """Fills a history of n items and times clips from file to event; returns a row."""
-    rng = np.random.default_rng(n)
+    rng = np.random.default_rng(time.time_ns())  # new clips in each call
     network_seconds = []
 
     def timed(samples, section):
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), time.process_time()
         scores, _ = score(samples, section)
-        network_seconds.append(time.perf_counter() - start)
+        network_seconds.append((time.perf_counter() - start, time.process_time() - cpu))
         middle = centre(int(rng.integers(max(1, n // CLUSTER))))
         return scores, (middle + rng.normal(size=(len(scores), D))).astype(np.float32)
 
     inbox, printed = folder / "inbox", {}
-    inbox.mkdir(parents=True)
-    history = History.open(folder / "history", k=K)
-    fill(history, n, rng)
     model = service.model_digest({"fan": clip_scorer(timed, SECONDS * RATE)})
+    history = History.open(folder / "history")
     history.connection.execute("UPDATE meta SET value = ? WHERE name = 'model'", (model,))
     history.close()
 
     def log(event):
         if event["event"] == "clip":
-            printed[event["name"]] = time.perf_counter()
+            printed[event["name"]] = time.perf_counter(), time.process_time()
             if len(printed) == clips + 2:
                 raise KeyboardInterrupt
 
@@ -188,12 +207,14 @@ def latency(folder: Path, n: int, score, clips: int) -> list:
 
     def send():
         time.sleep(1)
+        stamp = time.time_ns()
         for i in range(clips + 2):
             noise = (1000 * rng.normal(size=SECONDS * RATE)).astype(np.int16)
             soundfile.write(folder / "part.wav", noise, RATE)
-            moved[f"{i}.wav"] = time.perf_counter()
-            (folder / "part.wav").rename(inbox / f"{i}.wav")
-            while f"{i}.wav" not in printed:
+            name = f"{stamp}_{i}.wav"
+            moved[name] = time.perf_counter(), time.process_time()
+            (folder / "part.wav").rename(inbox / name)
+            while name not in printed:
                 time.sleep(0.01)
 
     sender = threading.Thread(target=send)
@@ -202,7 +223,7 @@ def latency(folder: Path, n: int, score, clips: int) -> list:
         service.run(monitor, log)
     except KeyboardInterrupt:
         sender.join()
-    seconds = [printed[name] - moved[name] for name in moved][2:]
+    seconds, cpu = np.asarray([np.subtract(printed[name], moved[name]) for name in moved][2:]).T
     difference = monitor.history.check("fan", 0) if n <= 10_000 else 0.0
     assert difference < 1e-4, difference
     monitor.history.close()
@@ -211,8 +232,9 @@ def latency(folder: Path, n: int, score, clips: int) -> list:
         for pattern in ("history*", "features*")
     ]
     resident = psutil.Process().memory_info().rss / 2**20
-    network = np.median(network_seconds[1:])
-    figures = [f"{x:.3f}" for x in (np.median(seconds), max(seconds), network)]
+    networks, networks_cpu = np.median(network_seconds[1:], axis=0)  # but for the warm-up
+    figures = np.median(seconds), seconds.max(), networks, np.median(cpu), networks_cpu
+    figures = [f"{x:.3f}" for x in figures]
     return [n, *figures, *(f"{x:.0f}" for x in (resident, *sizes))]
 
 
@@ -225,7 +247,7 @@ def sustained(folder: Path, clips: int, out) -> None:
         return rng.normal(size=2).astype(np.float32), features
 
     inbox = folder / "inbox"
-    inbox.mkdir()
+    inbox.mkdir(parents=True)
     window = service.Window(keep_items=20_000)
     files = service.FileSettings(take=True, settle=0.0)
     monitor = service.open_monitor(

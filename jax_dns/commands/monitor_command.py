@@ -44,6 +44,7 @@ def _watch(arguments: list[str]) -> None:
     parser.add_argument("--inbox", required=True, type=Path, help="folder of arriving recordings")
     parser.add_argument("--history", required=True, type=Path, help="folder for the history")
     parser.add_argument("--once", action="store_true", help="stop when the inbox is dealt with")
+    parser.add_argument("--machines", default="", help="of the run: fan,pump (all)")
     parser.add_argument("--seed", type=int, help="of the training, of a run with several")
     parser.add_argument("--k", type=int, help="K of the smoothed scores (the history's, or 16)")
     files = parser.add_argument_group("files")
@@ -85,9 +86,12 @@ def _serve_and_run(options: argparse.Namespace, folder: Path, settings: Any) -> 
     from jax_dns.monitor.judge import Window
     from jax_dns.monitor.service import FileSettings, open_monitor, run
     from jax_dns.pipeline.clip_scorer import open_scorers
+    from jax_dns.pipeline.index import split_commas
 
     keep_compiled(True)
-    scorers = open_scorers(options.workdir.absolute(), seed=options.seed)
+    scorers = open_scorers(
+        options.workdir.absolute(), seed=options.seed, machines=split_commas(options.machines)
+    )
     files = FileSettings(
         options.rule or RULE,
         options.settle,

@@ -58,9 +58,9 @@ class Inbox:
           done: path within the inbox -> size and time of change of the files already dealt with.
 
         Returns:
-          The whole files, and the number of the others.
+          The whole files before the first one that isn't, and the number of the others.
         """
-        now, since, whole = time.monotonic(), {}, []
+        now, since, whole, waiting = time.monotonic(), {}, [], 0
         for arrival in arrivals(self._folder):
             name = str(arrival.path.relative_to(self._folder))
             if done.get(name) == (arrival.size, arrival.changed):
@@ -69,10 +69,13 @@ class Inbox:
                 continue
             before, start = self._since.get(arrival.path, (None, now))
             since[arrival.path] = arrival, start if before == arrival else now
-            if self._is_whole(arrival, now, since[arrival.path][1]):
+            # One that isn't whole yet holds back the later ones, so that the order is kept.
+            if not waiting and self._is_whole(arrival, now, since[arrival.path][1]):
                 whole.append(arrival)
+            else:
+                waiting += 1
         self._since = since
-        return whole, len(since) - len(whole)
+        return whole, waiting
 
     def _is_whole(self, arrival: Arrival, now: float, since: float) -> bool:
         path = str(arrival.path)

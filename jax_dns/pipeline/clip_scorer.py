@@ -1,6 +1,6 @@
 """Scores one recording at a time with a finished run's components, which are restored once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,12 +51,15 @@ class ClipScorer(NamedTuple):
     score: Score
 
 
-def open_scorers(trained: Path, *, seed: int | None = None) -> dict[str, ClipScorer]:
-    """Restores the components of every machine type of a finished run.
+def open_scorers(
+    trained: Path, *, seed: int | None = None, machines: Sequence[str] = ()
+) -> dict[str, ClipScorer]:
+    """Restores the components of a finished run.
 
     Args:
       trained: workdir of the run.
       seed: of the training; None: the run's first.
+      machines: the machine types to restore; none means all of the run.
 
     Returns:
       Scorers by machine type.
@@ -76,7 +79,11 @@ def open_scorers(trained: Path, *, seed: int | None = None) -> dict[str, ClipSco
         )
     if isinstance(describe(config, "discriminative"), StoredFeatures):
         raise InputError(f"{trained}: f_D was computed elsewhere, expected a trained component")
-    folders = machine_folders(config, trained, machines_with_segments(config, trained))
+    known = machines_with_segments(config, trained)
+    for name in machines:
+        if name not in known:
+            raise InputError(f"machines: {name}, expected some of {', '.join(known)}")
+    folders = machine_folders(config, trained, [*machines] or known)
     return {name: _open(config, name, folder) for name, folder in folders[seed].items()}
 
 

@@ -87,3 +87,23 @@ def test_a_file_is_whole_once_closed_or_unchanged(tmp_path, tmp_path_factory, mo
             inbox.wait(0.05)
     finally:
         inbox.close()
+
+
+def test_a_later_file_waits_for_an_earlier_one(tmp_path):
+    (tmp_path / "a.wav").write_bytes(b"there before the watch")
+    os.utime(tmp_path / "a.wav", (1, 1))
+    inbox = Inbox(tmp_path, settle=1.0)
+    try:
+        (tmp_path / "b.wav").write_bytes(b"closed")
+        deadline = time.monotonic() + 20
+        while str(tmp_path / "b.wav") not in inbox._closed:
+            assert time.monotonic() < deadline
+            inbox.wait(0.02)
+        seen = []
+        while len(seen) < 2:
+            assert time.monotonic() < deadline
+            seen = [arrival.path.name for arrival in inbox.look({})[0]]
+            assert seen in ([], ["a.wav", "b.wav"])
+            inbox.wait(0.02)
+    finally:
+        inbox.close()

@@ -26,12 +26,15 @@ def test_scores_and_features_are_the_runs(finished, factory):
     long = np.tile(samples, 4)  # 15 segments: two batches
     scores, features = scorer.score(long, 0)
     assert len(scores) == len(features) == 15
+    assert [*open_scorers(finished, machines=["valve"])] == ["valve"]
     assert scorer.model != scorers["valve"].model
 
 
 def test_what_cannot_score_one_recording(workdir):
     with pytest.raises(InputError, match="seed: 5, expected one of 0"):
         open_scorers(workdir, seed=5)
+    with pytest.raises(InputError, match="machines: saw, expected some of fan, valve"):
+        open_scorers(workdir, machines=["saw"])
     config = json.loads((workdir / "config.json").read_text())
     config["data"]["standardise"] = "machine"
     (workdir / "config.json").write_text(json.dumps(config))
