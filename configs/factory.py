@@ -15,24 +15,19 @@ from jax_dns import config
 
 
 def get_config() -> ConfigDict:
-    """As the demo, without the shop, with clips and segments of the paper's length."""
+    """Steady background, clips and segments of the paper's length."""
     c = config.get_config()
     c.synthetic.make = True
-    c.synthetic.background = "shop"
     c.synthetic.sections = 4
-    c.synthetic.seconds = 5.0
-    c.synthetic.train_source = 32
-    c.synthetic.test_normal = 16
-    c.synthetic.test_anomaly = 16
-    c.data.machines = "fan"
+    c.synthetic.train_source = 24
+    c.synthetic.test_normal = 8
+    c.synthetic.test_anomaly = 8
     c.data.dev_sections = (0, 1)
     c.data.eval_sections = (2, 3)
-    c.data.segment_seconds = 2.0
-    c.data.segment_hop_seconds = 0.5
     c.generative.epochs = 60
     c.generative.bn_momentum = 0.9
     c.discriminative.n_mels = 32
-    c.discriminative.epochs = 30
+    c.discriminative.epochs = 8
     c.discriminative.batch_size = 16
     c.discriminative.bn_momentum = 0.9
     c.discriminative.eval_batch_size = 16

@@ -214,14 +214,9 @@ def table_row(scorer: str, space: str, rule: str, cells: dict[str, dict], alone:
     difference = mean("pooled") - 100 * float(np.mean([alone[m]["pooled"] for m in cells]))
     interval = np.nanquantile(resampled, (0.025, 0.975))
     paired = np.nanquantile(resampled - before, (0.025, 0.975))
-    values = (mean("pooled"), *interval, difference, *paired)
-    names = COLUMNS[10:15]
+    values = (mean("pooled"), *interval, difference, *paired, *map(mean, COLUMNS[10:15]))
     settings = "; ".join(f"{m} {c['setting']}" for m, c in cells.items() if c["setting"])
-    return (
-        *(scorer, space, rule, len(cells)),
-        *(f"{value:.2f}" for value in (*values, *map(mean, names))),
-        settings,
-    )
+    return (scorer, space, rule, len(cells), *(f"{value:.2f}" for value in values), settings)
 
 
 def to_markdown(rows: Sequence[tuple]) -> str:
@@ -268,8 +263,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--eval-sections", type=int, nargs="+", default=[3, 4, 5])
     parser.add_argument("--draws", type=int, default=1000, help="bootstrap resamples")
     options = parser.parse_args(arguments)
-    data = [one for path in options.segments for one in from_segments(path)]
-    data += from_score_files(dict(options.scores), dict(options.features))
+    data = from_score_files(dict(options.scores), dict(options.features))
+    data += [one for path in options.segments for one in from_segments(path)]
     if not data:
         raise InputError("--segments, or --scores and --features: expected some")
     sections = Sections(tuple(options.dev_sections), tuple(options.eval_sections))
@@ -282,11 +277,10 @@ def main(arguments: list[str] | None = None) -> None:
         machines = [one for one in data if (one.scorer, one.space) == (scorer, space)]
         alone: dict[str, dict] = {}
         for rule in (ALONE, *options.rules):
+            title = f"{scorer} x {space}, {rule}"
             cells = {
                 one.machine: cached_cell(options.out / "cells", one, rule, sections, options.draws)
-                for one in tqdm(
-                    machines, desc=f"{scorer} x {space}, {rule}", leave=False, disable=None
-                )
+                for one in tqdm(machines, desc=title, leave=False, disable=None)
             }
             alone = alone or cells
             rows.append(table_row(scorer, space, rule, cells, alone))

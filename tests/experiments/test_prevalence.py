@@ -5,7 +5,8 @@ import csv
 import numpy as np
 import prevalence
 import pytest
-from paper.cells import draw, load_cells
+import soundfile
+from paper.cells import draw, load_cells, uav_cells
 
 from jax_dns.errors import InputError
 
@@ -64,6 +65,20 @@ def test_the_paper_s_k_is_chosen_on_other_sections(data):
     best = {clusters[0]: 8, clusters[-1]: 32}
     chosen = prevalence.carried_k(cells, [rated(i, best[c]) for i, c in enumerate(clusters)])
     assert chosen == {i: 32 if c == clusters[0] else 8 for i, c in enumerate(clusters)}
+
+
+def test_recordings_are_read_by_section_and_domain(tmp_path):
+    rng = np.random.default_rng(0)
+    names = [f"source_train_normal_{i:02d}" for i in range(10)] + ["target_train_normal_00"]
+    names += [f"{d}_test_{w}_0" for d in ("source", "target") for w in ("normal", "anomaly")]
+    for name in names:
+        soundfile.write(tmp_path / f"section_00_{name}.wav", 0.1 * rng.normal(size=8000), 16000)
+    cells = list(uav_cells(tmp_path))
+    assert [cell.machine for cell in cells] == ["uavsource", "uavtarget"]
+    # Six of ten training clips of the source domain fit the PCA.
+    assert [(cell.known.sum(), (~cell.known).sum()) for cell in cells] == [(4, 2), (1, 2)]
+    assert all(cell.anomaly[~cell.known].sum() == 1 for cell in cells)
+    assert not any(cell.anomaly[cell.known].any() for cell in cells)
 
 
 def test_without_data_it_is_one_line(tmp_path):

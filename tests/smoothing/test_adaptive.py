@@ -85,7 +85,7 @@ def loop(a, x, b, z):
 def test_the_choice_is_the_double_loops(rng, lift):
     _, a, x, b, z = clusters(rng, lift=lift)
     candidates, settings, delta, error, order = loop(a, x, b, z)
-    got = smooth_adaptively(a, x, b, z)
+    got = smooth_adaptively(a, x, b, z, level=1.0)
     ratio = (delta[1:] / error[1:]).max()
     chosen = int(np.argmax(np.r_[0, (delta - error)[1:]])) if ratio >= 2.5 else 0
     assert (chosen > 0) == (lift > 0)

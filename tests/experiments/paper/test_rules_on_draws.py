@@ -8,13 +8,13 @@ from paper.rules_on_draws import ADAPTIVE, EITHER, HALF, choose, fixed, neighbou
 from jax_dns import smooth, smooth_adaptively, smooth_dose
 
 
-@pytest.fixture(params=[0.0, 0.8])
+@pytest.fixture(params=[0.0, 1.0])
 def cell(request):
-    """60 unlabelled items, a third of them anomalies in a cluster of their own; 30 known."""
+    """100 unlabelled items, 40 of them anomalies in a cluster of their own; 50 known."""
     rng = np.random.default_rng(7)
-    anomaly = np.arange(90) < 20
-    feature = (rng.normal(size=(90, 5)) + 6 * anomaly[:, None]).astype(np.float32)
-    score = rng.normal(size=90) + request.param * anomaly
+    anomaly = np.arange(150) < 40
+    feature = (rng.normal(size=(150, 5)) + 6 * anomaly[:, None]).astype(np.float32)
+    score = rng.normal(size=150) + request.param * anomaly
     return Cell(
         "made",
         "lifted" if request.param else "noise",
@@ -29,7 +29,7 @@ def cell(request):
 
 
 def test_rules_are_the_package_s(cell):
-    u, r = np.arange(60), np.arange(60, 90)
+    u, r = np.arange(100), np.arange(100, 150)
     got = rate_rules(cell, CellDraw(u, r))
     a, x = cell.score[u], cell.feature[u]
     centred = ((a - a.mean()) / a.std()).astype(np.float32)
@@ -37,7 +37,7 @@ def test_rules_are_the_package_s(cell):
         np.testing.assert_allclose(got[fixed(k)], smooth(centred, x, k), atol=1e-5)
     np.testing.assert_allclose(got[HALF], smooth_dose(a, x), atol=1e-5)
     expected = smooth_adaptively(a, x, cell.score[r], cell.feature[r])
-    choice = choose(neighbourhood(cell.score, cell.feature, 60))
+    choice = choose(neighbourhood(cell.score, cell.feature, 100))
     assert (choice.k, choice.weight) == (expected.k, expected.weight)
     assert (choice.k > 1) == (cell.system == "lifted")
     assert choice.ratio == pytest.approx(expected.ratio, abs=1e-3)
@@ -47,8 +47,8 @@ def test_rules_are_the_package_s(cell):
 
 
 def test_fusion_is_the_package_s(cell):
-    u, r = np.arange(60), np.arange(60, 90)
-    other = np.random.default_rng(1).normal(size=90) + 2 * cell.anomaly
+    u, r = np.arange(100), np.arange(100, 150)
+    other = np.random.default_rng(1).normal(size=150) + 2 * cell.anomaly
     got = rate_rules(cell._replace(discriminative=other), CellDraw(u, r))[EITHER]
     expected = smooth_adaptively(
         cell.score[u],
@@ -58,9 +58,9 @@ def test_fusion_is_the_package_s(cell):
         other_scores=other[u],
         known_other_scores=other[r],
     )
-    assert (expected.weight < 1) == (cell.system == "lifted")
+    assert expected.weight < 1
     np.testing.assert_allclose(got, expected.scores, atol=1e-5)
 
 
 def test_few_known_normals_choose_nothing(cell):
-    assert choose(neighbourhood(cell.score[:66], cell.feature[:66], 60)).k == 1
+    assert choose(neighbourhood(cell.score[:106], cell.feature[:106], 100)).k == 1
