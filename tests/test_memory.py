@@ -53,3 +53,18 @@ def test_a_cpu_has_the_systems_memory_and_an_accelerator_its_own(container):
     assert memory.available_on(device("cpu")) == 5_000
     assert memory.available_on(device("gpu", bytes_limit=100, bytes_in_use=30)) == 70
     assert memory.available_on(device("tpu")) is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's")
+def test_freed_memory_goes_back_to_the_system():
+    """A hundred MB in small blocks, one of which stays at the top of the heap."""
+    code = (
+        "import os, psutil, numpy as np; from jax_dns.memory import release_freed\n"
+        "blocks = [np.ones(8_000) for _ in range(1600)]; top = np.ones(8_000)\n"
+        "rss = psutil.Process().memory_info; del blocks; before = rss().rss\n"
+        "release_freed(); print(before - rss().rss)"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=True, text=True
+    )
+    assert int(answer.stdout) > 50e6

@@ -21,6 +21,7 @@ import numpy as np
 from jax_dns import preemption, processes
 from jax_dns.errors import InputError
 from jax_dns.files import write_json, write_text
+from jax_dns.memory import release_freed
 from jax_dns.training import checkpoints
 from jax_dns.training.epochs import Epoch
 from jax_dns.training.progress import Progress
@@ -90,6 +91,7 @@ def train_loop(
     logs = {log: lambda record: record, **logs} if processes.is_first() else {}
     for path, line_of in logs.items():
         write_text(path, "".join(_log_line(line_of(record)) for record in records))
+    release_freed()  # what compiling the first weights took
     lowest = min((r["valid_loss"] for r in records if "valid_loss" in r), default=math.inf)
     board = _tensorboard(folder / "tensorboard") if tensorboard and processes.is_first() else None
     progress = Progress(title, epochs=epochs, steps_per_epoch=steps_per_epoch, done=done)
@@ -108,6 +110,8 @@ def train_loop(
                 values = np.asarray(losses)
             _check_finite(values, steps, title, folder)
             seconds = time.perf_counter() - started
+            if epoch == done // steps_per_epoch:
+                release_freed()  # what compiling the step took
             taken = len(values)
             values = _with_earlier_losses(folder, steps[0], values)
             if taken < len(steps):
