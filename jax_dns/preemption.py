@@ -58,7 +58,11 @@ def raise_on_signal(action: Callable[[], T]) -> T:
         signal.setitimer(signal.ITIMER_REAL, AGAIN, AGAIN)
         raise EXCEPTIONS[number]
 
-    def repeat(_: int, frame: Any) -> None:
+    def repeat(number: int, frame: Any) -> None:
+        if not received:  # a timer of the caller's
+            if callable(previous[number]):
+                previous[number](number, frame)
+            return
         current = signal.getsignal(received[0])
         if current is not handle and callable(current):  # that of defer_sigterm
             current(received[0], frame)

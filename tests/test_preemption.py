@@ -131,6 +131,18 @@ def test_an_exception_turned_into_another_is_turned_back(number, exception):
     assert isinstance(error.value.__cause__, RuntimeError)
 
 
+def test_a_timer_of_the_caller_keeps_its_handler():
+    """Such as a limit on the time of a test."""
+    rung = []
+    before = signal.signal(signal.SIGALRM, lambda *_: rung.append(1))
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+        assert raise_on_signal(lambda: time.sleep(0.1) or 5) == 5
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert rung == [1]
+
+
 def test_other_exceptions_pass():
     with pytest.raises(ZeroDivisionError):
         raise_on_signal(lambda: 1 / 0)

@@ -114,7 +114,7 @@ def call(*arguments: object) -> tuple[int, str, list[str]]:
     with (
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(errors),
-        time_limit(30),
+        time_limit(120),
     ):
         code = cli.main([str(argument) for argument in arguments])
     lines = [line for line in errors.getvalue().splitlines() if "error" in line]
