@@ -55,7 +55,10 @@ def test_the_demo_keeps_the_networks():
     demo, paper = load(path).get_config(), config.get_config()
     for part, free in (
         ("generative", {"epochs", "bn_momentum"}),
-        ("discriminative", {"n_mels", "epochs", "batch_size", "bn_momentum", "eval_batch_size"}),
+        (
+            "discriminative",
+            {"n_mels", "hop_length", "epochs", "batch_size", "bn_momentum", "eval_batch_size"},
+        ),
     ):
         changed = {name for name in paper[part] if demo[part][name] != paper[part][name]}
         assert changed <= free
