@@ -89,7 +89,7 @@ def twfr_gmm(
 
 
 def pick_rows(
-    batches: Iterable[Float[ArrayLike, "b t"]], chosen: Bool[np.ndarray, " n"]
+    batches: Iterable[Float[ArrayLike, "_ t"]], chosen: Bool[np.ndarray, " n"]
 ) -> Float[np.ndarray, "m t"]:
     """Returns the chosen ones of all batches' rows."""
     first, rows = 0, []

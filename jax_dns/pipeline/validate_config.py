@@ -79,6 +79,9 @@ def check(config: ConfigDict) -> None:
     expect("seeds", _whole_numbers(config.seeds, 0), "whole numbers, 0 or more")
     for name in ("evaluation.fixed_ks", "evaluation.fixed_components"):
         expect(name, not field(name) or _whole_numbers(field(name), 1), "whole numbers, 1 or more")
+    for name in ("data.normal", "data.anomaly"):
+        good = bool(field(name)) and all(isinstance(folder, str) for folder in field(name))
+        expect(name, good, "names of folders")
     for name in ("smoothing.data", "inlier.data"):
         domains = split_commas(field(name))
         known = domains and all(domain in DOMAINS for domain in domains)

@@ -35,6 +35,8 @@ def test_the_papers_settings_pass():
         ("discriminative.head", "nrom", "linear or norm"),
         ("smoothing.data", "moon", "some of source,all"),
         ("inlier.data", "", "some of source,all"),
+        ("data.normal", (7,), "names of folders"),
+        ("data.anomaly", (), "names of folders"),
         ("generative.n_fft", 2**20, "more than 0 and less than two segments"),
         ("discriminative.hop_length", 300, "a divisor of discriminative.n_fft"),
     ],
