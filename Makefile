@@ -44,9 +44,9 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-# Two processes, a group of tests to each in turn (tests/conftest.py), one cache of programs for both.
+# Two processes (see tests/conftest.py), one cache of compiled programs for both.
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2
 
 test-newest:
 	@if $(NEWEST) -c "" 2>/dev/null; then $(MAKE) newest PYTHON=$(NEWEST) VENV=.venv-newest; \
@@ -54,7 +54,7 @@ test-newest:
 
 # What depends on the versions most: training, vmap, checkpoints, the paths of smoothing.
 newest: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup tests/training tests/pipeline/test_train.py \
+	$(BIN)/python -m pytest -n 2 tests/training tests/pipeline/test_train.py \
 	  tests/smoothing/test_api.py tests/smoothing/host tests/generative/test_autoencoder.py
 
 # JAX's own choice of the device; memory is left to the child processes that some tests start.

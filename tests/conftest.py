@@ -20,18 +20,24 @@ install_import_hook("jax_dns", "beartype.beartype")
 import jax  # noqa: E402
 import numpy as np  # noqa: E402
 import soundfile  # noqa: E402
+from xdist.scheduler import LoadScopeScheduling  # noqa: E402
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
+PIPELINE = "tests/pipeline/"
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
-def pytest_collection_modifyitems(items):
-    """Keeps a file's tests in one process of `-n`; those of the finished run, in a common one."""
-    for item in items:
-        shares_the_run = item.path.parent.name == "pipeline" and "finished" in item.fixturenames
-        group = "finished" if shares_the_run else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
+class FileByFile(LoadScopeScheduling):
+    """Gives a process of `-n` one file of tests after another; the pipeline's, which share a run, all."""
+
+    def _split_scope(self, nodeid):
+        return PIPELINE if nodeid.startswith(PIPELINE) else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config, log):
+    """Returns how tests are shared among processes."""
+    return FileByFile(config, log)
 
 
 @pytest.fixture(scope="session")
