@@ -1,10 +1,12 @@
 """Frames: scale and origin of each group."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jax_dns.smoothing.feature_space import (
+    Frame,
     divide_by_power,
     fit_frame,
     to_frame,
@@ -32,8 +34,8 @@ def test_a_frame_has_unit_scale_and_mean_zero(rng, scale):
     x = ((rng.normal(size=(200, 4)) + 50) * scale).astype(np.float32)
     valid = np.arange(200) < 150
     x[~valid] = np.inf
-    frame = fit_frame(jnp.asarray(x), jnp.asarray(valid))
-    got = np.asarray(to_frame(jnp.asarray(x[valid]), frame))
+    frame = jax.jit(fit_frame)(jnp.asarray(x), jnp.asarray(valid))
+    got = np.asarray(jax.jit(to_frame)(jnp.asarray(x[valid]), frame))
     assert np.abs(got).max() < 1 and np.abs(got.mean(0)).max() < 1e-6
     ratio = (x[0] - x[1]).astype(np.float64) / (got[0] - got[1])
     np.testing.assert_allclose(ratio, 2.0 ** float(frame.exponent), rtol=1e-4)
@@ -55,13 +57,12 @@ def test_groups_have_frames_of_their_own(rng):
     x[groups == 5] += 1e3
     x[groups == 90] *= np.float32(1e20)
     pool = rng.random(60) < 0.7
-    got = to_group_frames(*map(jnp.asarray, (x, groups, pool, q, query_groups)))
+    got = jax.jit(to_group_frames)(*map(jnp.asarray, (x, groups, pool, q, query_groups)))
     for value in (-3, 5, 90):
         own, mine = groups == value, query_groups == value
-        candidates = jnp.asarray(x[own & pool])
-        frame = fit_frame(candidates, jnp.ones(len(candidates), bool))
+        frame = jax.jit(fit_frame)(jnp.asarray(x), jnp.asarray(own & pool))
         for array, rows, group in ((x, own, got[0]), (q, mine, got[1])):
-            expected = to_frame(jnp.asarray(array[rows]), frame)
+            expected = to_frame(array[rows], Frame(*map(np.asarray, frame)))
             np.testing.assert_allclose(np.asarray(group)[rows], expected, rtol=1e-5, atol=1e-6)
 
 
