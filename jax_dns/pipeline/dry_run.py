@@ -38,7 +38,7 @@ from jax_dns.training.batches import check_outliers, epoch_steps
 from jax_dns.training.steps import initial_state, train_step
 from jax_dns.types import Facts, GradientModel
 
-GB = 1e9
+MB, GB = 1e6, 1e9
 TIMED = 2  # executions; the shortest counts
 FLOAT = 4  # bytes
 NOTE = "fitting, smoothing, evaluation and the report not counted"
@@ -89,9 +89,9 @@ def dry_run(config: ConfigDict, workdir: str | Path) -> None:
     tqdm.write(f"time: about {duration(seconds + embedding)} ({NOTE})")
     _print_space(place, decoded, checkpoints, segments)
     free = available_on(jax.local_devices()[0])
-    known = "" if free is None else f", {free / GB:.1f} GB are free"
+    known = "" if free is None else f", {_size(free)} are free"
     device = jax.devices()[0].device_kind
-    tqdm.write(f"memory: {memory / GB:.2f} GB for the largest step on {device}{known}")
+    tqdm.write(f"memory: {_size(memory)} for the largest step on {device}{known}")
 
 
 def _read_headers(config: ConfigDict, clips: dict[str, list[Clip]]) -> tuple[Machines, int]:
@@ -209,7 +209,11 @@ def _cost(function: Callable[..., Any], first: Any, *arguments: Any) -> Cost:
 def _print_space(place: Path, decoded: int, checkpoints: int, segments: int) -> None:
     existing = next(folder for folder in (place, *place.parents) if folder.is_dir())
     parts = {"decoded recordings": decoded, "checkpoints": checkpoints, "segments": segments}
-    sizes = ", ".join(f"{size / GB:.2f} GB of {what}" for what, size in parts.items())
+    sizes = ", ".join(f"{_size(size)} of {what}" for what, size in parts.items())
     free = shutil.disk_usage(existing).free
     warning = "" if sum(parts.values()) < free else "; NOT ENOUGH"
-    tqdm.write(f"disk: {sizes}; {free / GB:.1f} GB are free{warning}")
+    tqdm.write(f"disk: {sizes}; {_size(free)} are free{warning}")
+
+
+def _size(n: int) -> str:
+    return f"{n / GB:.1f} GB" if n >= GB else f"{n / MB:.1f} MB"

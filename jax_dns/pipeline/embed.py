@@ -138,11 +138,9 @@ def embed(
     if todo.keep:
         parts.append(todo.old.where(np.isin(todo.old.clip, sorted(todo.keep))))
     if todo.new:
+        options = dict(name=name, title=f"{name}, seed {seed}")
         models = trained or folder
-        title = f"{name}, seed {seed}"
-        parts.append(
-            _new_segments(config, machine, todo.new, models, todo.stamps, name=name, title=title)
-        )
+        parts.append(_new_segments(config, machine, todo.new, models, todo.stamps, **options))
     segments = Segments(*(np.concatenate(columns) for columns in zip(*parts)))
     order = np.lexsort((segments.segment, segments.clip))
     segments = _described(segments.where(order), machine, todo.split)
