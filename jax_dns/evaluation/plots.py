@@ -162,7 +162,7 @@ def heat_map(
     """
     from matplotlib.figure import Figure
 
-    size = (3 + 0.9 * len(columns), 1.5 + 0.4 * len(rows))
+    size = (3 + 0.9 * len(columns), max(3.5, 1.5 + 0.4 * len(rows)))  # room for the label
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(values, aspect="auto")
