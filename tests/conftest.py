@@ -29,7 +29,7 @@ SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 class FileByFile(LoadScopeScheduling):
-    """Gives a process of `-n` a file of tests at a time; all of the pipeline, which shares a run."""
+    """Gives a process of `-n` a file of tests at a time, or the pipeline's, which share a run."""
 
     def _split_scope(self, nodeid):
         return PIPELINE if nodeid.startswith(PIPELINE) else nodeid.partition("::")[0]
