@@ -49,8 +49,10 @@ def local_path(path: str | Path, name: str) -> Path:
       name: the option or field that holds it, for messages.
 
     Raises:
-      InputError: a URL such as gs://bucket, or a home folder that isn't known.
+      InputError: empty, a URL such as gs://bucket, or a home folder that isn't known.
     """
+    if not str(path):
+        raise InputError(f"{name}: empty, expected a folder's path")
     if "://" in str(path):
         raise InputError(f"{name}: {path}, expected a local folder")
     try:

@@ -174,10 +174,14 @@ ARGUMENTS = [
 
 
 @pytest.mark.parametrize("argument", ARGUMENTS)
-def test_arguments(tmp_path, argument):
+def test_arguments(tmp_path, argument, monkeypatch):
     root = good_root(tmp_path / "root")
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
     with time_limit(20):
         call(root, tmp_path / "w", argument)
+    assert not [*here.iterdir()]  # nothing is written where the command was started
 
 
 @pytest.mark.parametrize(
