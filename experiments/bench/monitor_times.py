@@ -188,7 +188,9 @@ def latency(folder: Path, n: int, score, clips: int) -> list:
         middle = centre(int(rng.integers(max(1, n // CLUSTER))))
         return scores, (middle + rng.normal(size=(len(scores), D))).astype(np.float32)
 
-    inbox, printed = folder / "inbox", {}
+    inbox, printed, moved = folder / "inbox", {}, {}
+    for path in inbox.iterdir():  # of an earlier call that was stopped
+        path.unlink()
     model = service.model_digest({"fan": clip_scorer(timed, SECONDS * RATE)})
     history = History.open(folder / "history")
     history.connection.execute("UPDATE meta SET value = ? WHERE name = 'model'", (model,))
@@ -203,7 +205,6 @@ def latency(folder: Path, n: int, score, clips: int) -> list:
     monitor = service.open_monitor(
         {"fan": clip_scorer(timed, SECONDS * RATE)}, inbox, folder / "history"
     )
-    moved = {}
 
     def send():
         time.sleep(1)
@@ -217,7 +218,7 @@ def latency(folder: Path, n: int, score, clips: int) -> list:
             while name not in printed:
                 time.sleep(0.01)
 
-    sender = threading.Thread(target=send)
+    sender = threading.Thread(target=send, daemon=True)
     sender.start()
     try:
         service.run(monitor, log)

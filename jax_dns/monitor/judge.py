@@ -112,7 +112,8 @@ def level_before(history: History, machine: str, section: int, settings: Setting
     rows = history.connection.execute(
         f"SELECT {P_COLUMNS[settings.evidence]}, level FROM clip JOIN section "
         "ON section.id = clip.section WHERE machine = ? AND section.section = ? "
-        "AND clip.id > reset ORDER BY clip.id DESC LIMIT ?",
+        f"AND clip.id > reset AND {P_COLUMNS[settings.evidence]} IS NOT NULL "
+        "ORDER BY clip.id DESC LIMIT ?",
         (machine, section, settings.window),
     ).fetchall()
     if not rows:
