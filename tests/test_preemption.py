@@ -181,6 +181,7 @@ RACE = """
 import random, signal, sys, threading, time
 from jax_dns import preemption
 preemption.AGAIN = 0.02
+signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in the background ignore it
 HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)
 
 def state():
