@@ -89,7 +89,7 @@ def test_more_components_than_segments_and_k_than_the_pool(tmp_path, rng, capsys
     """Settings that some section has too few segments for are left out, and that is said."""
     rows = rows_of(tmp_path, settings(components=(1, 999), ks=(2, 999)), segments(rng))
     assert rows["SerialOE"]["value"] == 1 and rows["Proposed"]["value"] == 2
-    assert "saw: K up to 2 of 999 fits every section's pool" in capsys.readouterr().out
+    assert "saw, seed 0: K up to 2 of 999 fits every section's pool" in capsys.readouterr().out
 
 
 def test_no_setting_fits(tmp_path, rng):
