@@ -19,6 +19,7 @@ import numpy as np
 from jax_dns.errors import InputError
 
 TEMPORARY = re.compile(r"\.jax-dns-[0-9a-f]{16}\.partial")
+URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # a Path has one slash of two
 DIGEST_BYTES = 16
 DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+(?:[eE][+-]?\d+)?")
 NAME_THEN_COMMA = re.compile(r"\.(?:wav|flac),", re.IGNORECASE)
@@ -53,7 +54,7 @@ def local_path(path: str | Path, name: str) -> Path:
     """
     if not str(path):
         raise InputError(f"{name}: empty, expected a folder's path")
-    if "://" in str(path):
+    if URL.match(str(path)):
         raise InputError(f"{name}: {path}, expected a local folder")
     try:
         return Path(path).expanduser()
