@@ -66,7 +66,9 @@ class AdaptiveChoice(NamedTuple):
 
     @property
     def description(self) -> str:
-        """Returns one line: the choice or why a_G is kept, Delta / s and the guard's value."""
+        """Returns one line: the choice or why a_G is kept, and what was computed for it."""
+        if np.isnan(self.mix):
+            return f"kept a_G: {self.reason}"
         p_value = "" if np.isnan(self.p_value) else f", p = {self.p_value:.3f}"
         figures = f"Delta/s = {self.ratio:.2f}{p_value}, guard {self.mix:.2f}"
         if self.reason:

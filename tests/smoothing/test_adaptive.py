@@ -194,6 +194,7 @@ def test_few_known_normals_choose_nothing(rng):
     _, a, x, b, z = clusters(rng)
     got = smooth_adaptively(a, x, b[:3], z[:3])
     assert got.k == 1 and "3 known normals, expected" in got.description
+    assert "nan" not in got.description
     np.testing.assert_array_equal(np.argsort(got.scores), np.argsort(a))
 
 
