@@ -79,7 +79,7 @@ def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
         default=CONFIG,
         help="with synthetic data (default: configs/factory.py)",
     )
-    add("--shifts", type=parse_shifts, default=SHIFTS, help="0 to 1.5 (default: 0,0.25,...,1.5)")
+    add("--shifts", type=parse_shifts, default=SHIFTS, help="0 to 2 (default: 0,0.25,...,1.5)")
     add("--seeds", default="0", help="of training, 0,1,2 for instance (default: 0)")
     add("--machines", default="fan,gearbox", help="trained and evaluated (default: fan,gearbox)")
     add("--test-clips", type=int, default=TEST_CLIPS, help=f"of each kind (default: {TEST_CLIPS})")

@@ -25,7 +25,7 @@ class Sound(NamedTuple):
     seed: int = 0  # 0 or more
     seconds: float = 10.0  # length of a recording, s; 1 or more
     sample_rate: int = 16000  # Hz; 16,000 or more, because bearings ring at up to 6 kHz
-    shift: float = 1.0  # size of the domain shift, 0 (none) to 1.5
+    shift: float = 1.0  # size of the domain shift, 0 (none) to 2
     snr_db: float = 0.0  # mean SNR of machine and steady background, -20 to 60; MIMII's -6, 0, 6
     background: str = "steady"  # or "shop": others start and stop, people hammer, loads vary more
 

@@ -68,7 +68,7 @@ def _check(machine: str, section: int, domain: str, label: int, split: str, soun
         seed=sound.seed >= 0,
         seconds=sound.seconds >= 1,
         sample_rate=sound.sample_rate >= 16000,
-        shift=0 <= sound.shift <= 1.5,
+        shift=0 <= sound.shift <= 2,
         snr_db=-20 <= sound.snr_db <= 60,
         background=sound.background in ("steady", "shop"),
     )
