@@ -135,7 +135,6 @@ def discriminative(name: str = "serial_oe", **fields: Any) -> ConfigDict:
         c.in_channels = 1  # 3 repeats the spectrogram, as the authors' code does
         c.feature_dim = 128
         c.dropout = 0.3
-        c.drop_path = 0.0
         c.head = "linear"  # or "norm": g_mac on ||f||^2 / feature_dim
         c.initial_weights = ""  # a timm state dict of tf_efficientnet_b0; empty: random
         c.learning_rate = 1e-3  # OneCycle's peak
@@ -223,6 +222,8 @@ RENAMED = {
     "evaluation.umap_share": "evaluation.umap_fraction",
 }
 REMOVED = {
+    "discriminative.drop_path": "EfficientNet-B0 is trained without stochastic depth",
+    "extractor.drop_path": "EfficientNet-B0 is trained without stochastic depth",
     "extractor.mel_norm": "discriminative.mel_scale sets both the scale and the area of the bands",
     "extractor.mixup_probability": "discriminative.mixup_alpha = 0 turns mixup off",
 }

@@ -172,7 +172,6 @@ class Block(nn.Module):
     stride: int
     bn_momentum: float
     dtype: Any
-    drop_path: float
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
@@ -192,9 +191,7 @@ class Block(nn.Module):
 
         x = Pointwise(self.stage.features, self.dtype, name="project")(x)
         x = norm(silu=False, name="project_norm")(x, train=train)
-        if x.shape != entered.shape:
-            return x
-        return entered + nn.Dropout(self.drop_path, (1, 2, 3), deterministic=not train)(x)
+        return entered + x if x.shape == entered.shape else x
 
 
 class EfficientNetB0(nn.Module):
@@ -203,12 +200,10 @@ class EfficientNetB0(nn.Module):
     Attributes:
       bn_momentum: share of the running mean and variance kept at each step.
       dtype: of the computation; parameters and statistics stay float32.
-      drop_path: stochastic depth's rate; block i of n has i / n of it. Needs the rng "dropout".
     """
 
     bn_momentum: float = 0.99
     dtype: Any = jnp.float32
-    drop_path: float = 0.0
 
     @nn.compact
     def __call__(self, x: Maps, *, train: bool) -> Float[Array, "b i j d"]:
@@ -225,10 +220,10 @@ class EfficientNetB0(nn.Module):
         norm = partial(BatchNorm, self.bn_momentum)
         x = stem(STEM_FEATURES, (3, 3), 2, name="stem")(x.astype(self.dtype))
         x = norm(name="stem_norm")(x, train=train)
-        places = [(i, j) for i, stage in enumerate(B0) for j in range(stage.blocks)]
-        for index, (i, j) in enumerate(places):
-            stride, drop_path = 1 if j else B0[i].stride, self.drop_path * index / len(places)
-            block = partial(Block, B0[i], stride, self.bn_momentum, self.dtype, drop_path)
-            x = block(name=f"block_{i}_{j}")(x, train=train)
+        for i, stage in enumerate(B0):
+            for j in range(stage.blocks):
+                stride = 1 if j else stage.stride
+                block = Block(stage, stride, self.bn_momentum, self.dtype, name=f"block_{i}_{j}")
+                x = block(x, train=train)
         x = Pointwise(HEAD_FEATURES, self.dtype, name="head")(x)
         return norm(name="head_norm")(x, train=train)

@@ -39,7 +39,6 @@ class Extractor(nn.Module):
         code.
       in_channels: input channels; the one spectrogram is repeated.
       bn_momentum: of all BatchNorm layers.
-      drop_path: stochastic depth's final rate.
       dtype: of the computation; parameters and statistics stay float32.
     """
 
@@ -49,7 +48,6 @@ class Extractor(nn.Module):
     head: str = "linear"
     in_channels: int = 1
     bn_momentum: float = 0.99
-    drop_path: float = 0.0
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -64,9 +62,8 @@ class Extractor(nn.Module):
           Feature [b, feature_dim], machine logit [b], section logits [b, n_sections]; float32.
         """
         x = jnp.repeat(spectrogram[..., None], self.in_channels, axis=-1)
-        x = EfficientNetB0(
-            bn_momentum=self.bn_momentum, drop_path=self.drop_path, dtype=self.dtype, name="trunk"
-        )(x, train=train)
+        trunk = EfficientNetB0(bn_momentum=self.bn_momentum, dtype=self.dtype, name="trunk")
+        x = trunk(x, train=train)
         x = x.astype(jnp.float32).mean((1, 2))
         x = nn.Dropout(self.dropout, deterministic=not train)(x)
         x = nn.Dense(self.feature_dim)(x)
@@ -86,7 +83,6 @@ class ExtractorSettings(NamedTuple):
 
     feature_dim: int = 128  # d
     dropout: float = 0.3  # rate after pooling
-    drop_path: float = 0.0  # stochastic depth's final rate
     head: str = "linear"  # see `Extractor`
     in_channels: int = 1  # 3 repeats the spectrogram, as the authors' code does
     bn_momentum: float = 0.99  # of all BatchNorm layers
@@ -136,7 +132,6 @@ def serial_oe(
         head=net.head,
         in_channels=net.in_channels,
         bn_momentum=net.bn_momentum,
-        drop_path=net.drop_path,
         dtype=jnp.dtype(net.dtype),
     )
 

@@ -17,7 +17,6 @@ class Trunk(nn.Module):
     """Stands for EfficientNet-B0: three channels that tell what they were given."""
 
     bn_momentum: float = 0.99
-    drop_path: float = 0.0
     dtype: type = jnp.float32
 
     def __call__(self, x, *, train):
