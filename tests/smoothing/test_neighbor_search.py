@@ -43,7 +43,8 @@ def test_equals_scikit_learn(rng, route, metric):
 
 
 @pytest.mark.parametrize("k", [2, 40, 1_500])
-def test_with_and_without_a_limit_of_the_candidates(rng, k):
+def test_with_and_without_a_limit_of_the_candidates(rng, monkeypatch, k):
+    monkeypatch.setattr(block_distances, "MIN_FILTERED", 2**10)
     features = problem(rng, 1_500)
     assert block_distances.is_filtered(1_500, k - 1) == (k < 100)
     indices, distances = neighbors(features, k)

@@ -1,22 +1,24 @@
 """Distances from a block of queries to the candidates that can be among their nearest.
 
 A product of matrices gives |x|^2 - 2 q.x, which orders x as the squared distance does: items carry
-their norm in a further column, queries a one. If K is small beside the candidates, most of them are
-dropped as soon as a chunk of columns is computed: the first columns are a fair sample of all, and
-give each query a limit that its K-th distance very likely doesn't exceed. Rows for which it does
-are computed again without a limit. At n = 100,000, K = 1,024, d = 128 that takes 1.1 times the
+their norm in a further column, queries a one. If K is small beside many candidates, most of them
+are dropped as soon as a chunk of columns is computed: the first columns are a fair sample of all,
+and give each query a limit that its K-th distance very likely doesn't exceed. Rows for which it
+does are computed again without a limit. At n = 100,000, K = 1,024, d = 128 that takes 1.1 times the
 product's time, where partial sorting of whole rows takes 2.3 times.
 """
 
 import numpy as np
 from jaxtyping import Float, Int
 
-FILTER_SHARE = 8  # candidates are filtered from this many times K on
+# From so many candidates, and so many times K, on they are filtered; up to there sorting whole rows
+# in part, which NumPy does with vector instructions, is at least as fast.
+MIN_FILTERED, FILTER_SHARE = 2**13, 8
 SAMPLE_SHARE = 16  # the sample is one candidate in so many
 MIN_SAMPLE = 512
 CHUNK = 2**11  # columns: with MAX_ROWS rows a product stays in a core's cache
 MIN_ROWS, MAX_ROWS = 16, 256  # queries
-BLOCK_VALUES = 2**19  # distances of a block that are kept
+BLOCK_VALUES = 2**20  # distances of a block that are kept
 DEVIATIONS = 3  # the limit's rank in the sample exceeds its expectation: too low for 1 row in 700
 
 
@@ -43,7 +45,7 @@ def kept_columns(n: int, count: int) -> int:
 
 def is_filtered(n: int, count: int) -> bool:
     """Whether most of n candidates are dropped by a limit."""
-    return n >= max(FILTER_SHARE * count, 2 * MIN_SAMPLE)
+    return n >= max(FILTER_SHARE * count, MIN_FILTERED)
 
 
 def rounding_error(
@@ -70,7 +72,7 @@ def candidate_distances(
     items: Float[np.ndarray, "n e"],
     self_index: Int[np.ndarray, " b"],
     count: int,
-) -> tuple[Float[np.ndarray, "b c"], Int[np.ndarray, "b c"]]:
+) -> tuple[Float[np.ndarray, "b c"], Int[np.ndarray, "*b c"]]:
     """Computes |x|^2 - 2 q.x for the candidates that can be among the nearest.
 
     Args:
@@ -81,19 +83,19 @@ def candidate_distances(
       count: how many nearest are needed.
 
     Returns:
-      Distances [b, c], infinite where there is no candidate, and their positions among the items.
-      All that are larger than the `count`-th by at most twice its rounding error are among them.
+      Distances [b, c], infinite where there is no candidate, and their positions among the items,
+      [b, c], or [c] where they are the same for all queries. All distances that exceed the
+      `count`-th by at most twice its rounding error are among them.
     """
     n = len(items)
     if not is_filtered(n, count):
-        distances = _all_distances(queries, items, self_index)
-        return distances, np.broadcast_to(np.arange(n), distances.shape)
+        return _all_distances(queries, items, self_index), np.arange(n)
     d = items.shape[1] - 1
     limit = _sample_limit(queries, items, self_index, count)
     hits = _values_below(
         queries, items, self_index, limit + 4 * rounding_error(limit, query_norms, d)
     )
-    values, columns = _to_rectangle(*hits, len(queries))
+    values, columns = to_rectangle(*hits, len(queries))
     is_short = (values <= limit[:, None]).sum(1) < count
     if is_short.any():
         short = np.flatnonzero(is_short)
@@ -104,7 +106,7 @@ def candidate_distances(
         rest = ~is_short[hits[0]]
         more = short[row], column, every[row, column]
         hits = [np.append(x[rest], y) for x, y in zip(hits, more)]
-        values, columns = _to_rectangle(*hits, len(queries))
+        values, columns = to_rectangle(*hits, len(queries))
     return values, columns
 
 
@@ -143,7 +145,7 @@ def _values_below(queries, items, self_index, limit) -> tuple[np.ndarray, ...]:
     return tuple(map(np.concatenate, (rows, columns, values)))
 
 
-def _to_rectangle(row, column, value, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
+def to_rectangle(row, column, value, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
     """Moves values to the front of their rows; infinite where a row has fewer than others."""
     order = np.argsort(row.astype(np.int16), kind="stable")
     counts = np.bincount(row, minlength=n_rows)

@@ -8,6 +8,7 @@ from jax_dns.smoothing.host.block_distances import (
     rounding_error,
     rows_in_block,
     to_factors,
+    to_rectangle,
 )
 from jax_dns.smoothing.host.group_items import (
     HostItems,
@@ -65,11 +66,10 @@ def _nearest(
     )
     threshold = np.partition(distances, count - 1, axis=1)[:, count - 1]
     limit = threshold + 2 * rounding_error(threshold, norms, q.shape[1])
-    possible = distances <= limit[:, None]
-    # As few columns as the row with the most possible neighbours needs.
-    order = np.argsort(~possible, axis=1, kind="stable")[:, : possible.sum(1).max()]
-    possible = np.take_along_axis(possible, order, axis=1)
-    rows = items.rows[np.take_along_axis(columns, order, axis=1)]
+    near = np.nonzero(distances <= limit[:, None])
+    column = np.broadcast_to(columns, distances.shape)[near]
+    distances, columns = to_rectangle(near[0], column, distances[near], len(queries))
+    possible, rows = np.isfinite(distances), items.rows[columns]
     exact, rounding = exact_pair_distances(queries, inputs.features, rows, possible, inputs.metric)
     cancelled = possible & (exact < CANCELLED * rounding[:, None])
     if cancelled.any():
