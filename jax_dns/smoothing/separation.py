@@ -5,9 +5,9 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
-from jax_dns.smoothing.api import smooth_grid
+from jax_dns.smoothing.neighbor_search import neighbors
 from jax_dns.types import ArrayLike
 
 GATE = 2.5
@@ -131,7 +131,7 @@ def permutation_p_value(
     Args:
       g: [n] Gaussian scores, those of the unlabelled items first.
       features: [n, d].
-      ks: the Ks, 2 or more.
+      ks: the Ks, 2 or more, in ascending order.
       n_unlabelled: |U|.
       metric: see `smooth`.
 
@@ -139,26 +139,32 @@ def permutation_p_value(
       The share of 40 orders, g's own among them, whose statistic is as large as g's.
     """
     rng = np.random.default_rng(0)
-    orders = np.stack([g, *(rng.permutation(g) for _ in range(PERMUTATIONS))]).astype(np.float32)
-    differences = np.asarray(
-        _differences(orders, features, ks=tuple(ks), n_unlabelled=n_unlabelled, metric=metric)
-    )
+    orders = np.stack([g, *(rng.permutation(g) for _ in range(PERMUTATIONS))])
+    indices, _ = neighbors(np.asarray(features), max(ks), metric=metric)
+    differences = orders @ mean_differences(indices[:, 1:], ks, n_unlabelled)
     deviations = (differences - differences.mean(0)) / (differences.std(0) + 1e-12)
     largest = deviations.max(1)
     return float((largest >= largest[0]).mean())
 
 
-@functools.partial(jax.jit, static_argnames=("ks", "n_unlabelled", "metric"))
-def _differences(
-    g: Float[Array, "p n"],
-    features: Float[Array, "n d"],
-    *,
-    ks: tuple[int, ...],
-    n_unlabelled: int,
-    metric: str,
-) -> Float[Array, "p k"]:
-    """Returns D_K of every order of the scores; distances are computed once for all of them."""
-    smoothed = jax.vmap(lambda row: smooth_grid(row, features, ks, metric=metric))(g)
-    k = jnp.asarray(ks, g.dtype)[None, :, None]
-    means = (k * smoothed - g[:, None, :]) / (k - 1)
-    return means[..., :n_unlabelled].mean(-1) - means[..., n_unlabelled:].mean(-1)
+def mean_differences(
+    indices: Int[np.ndarray, "n k"], ks: list[int], n_unlabelled: int
+) -> Float[np.ndarray, "n c"]:
+    """Returns the coefficients of g in D_K, for each K: D = g @ coefficients.
+
+    Args:
+      indices: [n, max(ks) - 1] neighbours of each item, nearest first.
+      ks: the Ks, 2 or more, in ascending order.
+      n_unlabelled: |U|; the unlabelled items come first.
+    """
+    n = len(indices)
+    of_item = np.full(n, 1 / n_unlabelled)
+    of_item[n_unlabelled:] = -1 / (n - n_unlabelled)
+    sums, columns, first = np.zeros(n), [], 0
+    for k in ks:
+        nearest = indices[:, first : k - 1]
+        weights = np.repeat(of_item, nearest.shape[1])
+        sums += np.bincount(nearest.ravel(), weights, minlength=n)
+        columns.append(sums / (k - 1))
+        first = k - 1
+    return np.stack(columns, axis=1)
