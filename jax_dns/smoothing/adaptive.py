@@ -24,7 +24,6 @@ refuses where R lies apart from U in feature space.
 
 from typing import NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 from scipy.stats import rankdata
@@ -131,9 +130,9 @@ def smooth_adaptively(
     n_smoothed = len(settings)
     if other_scores is not None:
         other = gaussianise(np.concatenate([other_scores, known_other_scores]))
-        candidates = jnp.concatenate([candidates, mix_scores(g, other)])
+        candidates = np.concatenate([candidates, mix_scores(g, other)])
         settings += [(1, w) for w in FUSION_WEIGHTS]
-    gain, error = (np.asarray(x) for x in separations(candidates, n_unlabelled=m))
+    gain, error = separations(candidates, n_unlabelled=m)
     chosen, ratio = choose(gain, error, gate=gate)
     reason = f"no candidate separates the unlabelled from the known normal at gate {gate:g}"
     p_value = np.nan
@@ -145,7 +144,7 @@ def smooth_adaptively(
             chosen = unsmoothed[choose(gain[unsmoothed], error[unsmoothed], gate=gate)[0]]
     if chosen == 0:
         return _kept(g, m, reason, ratio, mix)._replace(p_value=p_value)
-    scores = np.asarray(candidates[chosen, :m])
+    scores = candidates[chosen, :m]
     return AdaptiveChoice(scores, *settings[chosen], ratio, mix, "", p_value)
 
 
@@ -240,5 +239,5 @@ def guard_value(
 
 
 def _kept(g: np.ndarray, m: int, reason: str, ratio: float, mix: float) -> AdaptiveChoice:
-    scores = np.asarray(standardise(jnp.asarray(g)[None])[0, :m])
+    scores = standardise(g[None])[0, :m]
     return AdaptiveChoice(scores, 1, 1.0, ratio, mix, reason)

@@ -1,7 +1,5 @@
 """How well candidate scores separate unlabelled items from known normals, see `adaptive`."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,7 +16,7 @@ PERMUTATIONS = 39
 
 def mix_candidates(
     g: Float[np.ndarray, " n"], smoothed: Float[np.ndarray, "k n"], ks: list[int]
-) -> Float[Array, "c n"]:
+) -> Float[np.ndarray, "c n"]:
     """Returns c_0 and, for each K, c_{K,w} for each weight w.
 
     Args:
@@ -29,21 +27,16 @@ def mix_candidates(
     Returns:
       [1 + 4 len(ks), n].
     """
-    return _candidates(jnp.asarray(g), jnp.asarray(smoothed), jnp.asarray(ks))
+    k = np.asarray(ks)[:, None]
+    means = standardise((k * smoothed - g) / (k - 1))
+    own, weights = standardise(g[None]), np.asarray(WEIGHTS)[:, None]
+    mixed = weights * own + (1 - weights) * means[:, None]
+    return np.concatenate([own, mixed.reshape(-1, len(g))])
 
 
-@jax.jit
-def _candidates(
-    g: Float[Array, " n"], smoothed: Float[Array, "k n"], ks: Array
-) -> Float[Array, "c n"]:
-    ks = ks[:, None].astype(g.dtype)
-    means = standardise((ks * smoothed - g[None, :]) / (ks - 1))
-    own, weights = standardise(g[None, :]), jnp.asarray(WEIGHTS, g.dtype)[None, :, None]
-    mixed = weights * own[None] + (1 - weights) * means[:, None]
-    return jnp.concatenate([own, mixed.reshape(-1, len(g))])
-
-
-def mix_scores(g: Float[np.ndarray, " n"], other: Float[np.ndarray, " n"]) -> Float[Array, "c n"]:
+def mix_scores(
+    g: Float[np.ndarray, " n"], other: Float[np.ndarray, " n"]
+) -> Float[np.ndarray, "c n"]:
     """Returns mixtures of two Gaussian scores, for each weight w of the first.
 
     Args:
@@ -53,22 +46,23 @@ def mix_scores(g: Float[np.ndarray, " n"], other: Float[np.ndarray, " n"]) -> Fl
     Returns:
       [5, n].
     """
-    own, other = (standardise(jnp.asarray(x)[None]) for x in (g, other))
-    weights = jnp.asarray(FUSION_WEIGHTS)[:, None]
+    own, other = (standardise(x[None]) for x in (g, other))
+    weights = np.asarray(FUSION_WEIGHTS)[:, None]
     return weights * own + (1 - weights) * other
 
 
-def standardise(values: Float[Array, "c n"]) -> Float[Array, "c n"]:
+def standardise(values: Float[np.ndarray, "c n"]) -> Float[np.ndarray, "c n"]:
     """Returns rows of mean 0 and deviation 1; constant rows become 0."""
     centred = values - values.mean(1, keepdims=True)
     return centred / (centred.std(1, keepdims=True) + 1e-12)
 
 
-@functools.partial(jax.jit, static_argnames=("n_unlabelled",))
 def separations(
-    candidates: Float[Array, "c n"], *, n_unlabelled: int
-) -> tuple[Float[Array, " c"], Float[Array, " c"]]:
+    candidates: Float[np.ndarray, "c n"], *, n_unlabelled: int
+) -> tuple[Float[np.ndarray, " c"], Float[np.ndarray, " c"]]:
     """Returns Delta and s of every candidate against the first.
+
+    Compiled once for shapes up to the next power of two, not for each section's.
 
     Args:
       candidates: [c, n] scores, those of the unlabelled items first; row 0 is c_0.
@@ -77,22 +71,44 @@ def separations(
     Returns:
       Delta [c] and s [c]; both 0 for the first.
     """
-
-    def placements(c: Float[Array, " n"]) -> tuple[Float[Array, " m"], Float[Array, " r"]]:
-        u, r = c[:n_unlabelled], c[n_unlabelled:]
-        return _share_below(r, u), 1 - _share_below(u, r)
-
-    of_u, of_r = jax.vmap(placements)(candidates)
-    of_u, of_r = of_u - of_u[:1], of_r - of_r[:1]
-    variance = of_u.var(1) / of_u.shape[1] + of_r.var(1) / of_r.shape[1]
-    return of_u.mean(1), jnp.sqrt(variance)
+    count, n = candidates.shape
+    unlabelled, known = candidates[:, :n_unlabelled], candidates[:, n_unlabelled:]
+    sizes = np.asarray([n_unlabelled, n - n_unlabelled], np.float32)
+    gain, error = _separations(_pad(unlabelled), _pad(known), sizes)
+    return np.asarray(gain)[:count], np.asarray(error)[:count]
 
 
-def _share_below(items: Float[Array, " n"], values: Float[Array, " m"]) -> Float[Array, " m"]:
-    """Returns the share of items below each value, ties half."""
+def _pad(values: Float[np.ndarray, "c n"]) -> Float[np.ndarray, "rows columns"]:
+    """Pads both dimensions to powers of two with infinities, which lie above all scores."""
+    shape = [1 << (size - 1).bit_length() for size in values.shape]
+    padded = np.full(shape, np.inf, np.float32)
+    padded[: values.shape[0], : values.shape[1]] = values
+    return padded
+
+
+@jax.jit
+def _separations(
+    unlabelled: Float[Array, "c m"], known: Float[Array, "c r"], sizes: Float[Array, "2"]
+) -> tuple[Float[Array, " c"], Float[Array, " c"]]:
+    def moments(
+        values: Float[Array, "c v"], others: Float[Array, "c o"], sizes: Float[Array, "2"]
+    ) -> tuple[Float[Array, " c"], Float[Array, " c"]]:
+        """Returns mean and squared standard error of a placement's change against c_0."""
+        share = jax.vmap(_count_below)(others, values) / sizes[1]
+        change = jnp.where(jnp.arange(values.shape[1]) < sizes[0], share - share[:1], 0)
+        mean = change.sum(1) / sizes[0]
+        return mean, ((change**2).sum(1) / sizes[0] - mean**2) / sizes[0]
+
+    gain, variance = moments(unlabelled, known, sizes)
+    _, known_variance = moments(known, unlabelled, sizes[::-1])
+    return gain, jnp.sqrt(jnp.maximum(variance + known_variance, 0))
+
+
+def _count_below(items: Float[Array, " n"], values: Float[Array, " m"]) -> Float[Array, " m"]:
+    """Counts the items below each value, ties half."""
     items = jnp.sort(items)
     left, right = (jnp.searchsorted(items, values, side=side) for side in ("left", "right"))
-    return (left + right) / (2 * len(items))
+    return (left + right) / 2
 
 
 def choose(
