@@ -4,8 +4,9 @@
 
 DIR holds uav/ (two sections: clockwise and counter-clockwise; domain = trajectory; anomaly = broken
 propellers) and motor/ (training clips only). Three seeds; smaller mel and fewer epochs than the
-paper's, a real EfficientNet-B0. Less than 40 minutes on two busy cores, 3.3 GiB. The
-autoencoder's AUC by section and domain: 99, 96, 99, 92 %; README.md has the table.
+paper's, a real EfficientNet-B0. 3.3 GiB; 77 minutes on two cores of an Intel Xeon beside much other
+work. The autoencoder's AUC by section and domain: 99, 96, 99, 92 %; experiments/README.md has the
+table.
 """
 
 from ml_collections import ConfigDict
