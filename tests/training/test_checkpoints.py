@@ -1,6 +1,5 @@
 """Checkpoints: what is saved is restored, bit for bit."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from child_processes import environment
 from golden.make_checkpoint import golden_state
 
 from jax_dns.errors import InputError
@@ -138,10 +138,9 @@ print(len(jax.devices()))
 
 def test_checkpoints_of_eight_devices_are_restored_on_one_and_back(tmp_path):
     def process(devices, *arguments):
-        flags = f"--xla_force_host_platform_device_count={devices}"
         done = subprocess.run(
             [sys.executable, "-c", DEVICES, str(tmp_path / "c"), *map(str, arguments)],
-            env=os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
+            env=environment(devices=devices),
             capture_output=True,
             text=True,
         )

@@ -1,7 +1,6 @@
 """Training over several devices, and several processes, ends where one device's does."""
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -9,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from child_processes import environment
 
 STEPS = 6
-TESTS = Path(__file__).parents[1]
 
 
 def losses(n_devices, resident):
@@ -79,17 +78,12 @@ def start(expression, *, devices=1, process=""):
     """Evaluates an expression of this file in a process of its own."""
     module = "import json\nfrom training.test_devices import *"
     code = f"{process}\n{module}\nprint(json.dumps({expression}))"
-    environment = os.environ | {
-        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
-        "JAX_PLATFORMS": "cpu",
-        "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent)]),
-    }
     return subprocess.Popen(
         [sys.executable, "-c", code],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=environment,
+        env=environment(devices=devices),
     )
 
 
