@@ -21,7 +21,7 @@ if version("jaxlib").startswith("0.10."):  # XLA aborts at a flag that it doesn'
 if os.environ["JAX_PLATFORMS"] == "cpu":
     os.environ.setdefault("XLA_FLAGS", QUICK)
 
-from jaxtyping import install_import_hook
+from jaxtyping import install_import_hook  # noqa: E402
 
 install_import_hook("jax_dns", "beartype.beartype")
 
