@@ -12,6 +12,7 @@ import pytest
 os.environ.setdefault(
     "JAX_COMPILATION_CACHE_DIR", str(Path(tempfile.gettempdir()) / f"jax_dns_tests_{os.getuid()}")
 )
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Compilation takes most of the suite's time, and almost every program runs once: these flags
 # halve it. With `XLA_FLAGS= make test` programs are compiled as users have them.
