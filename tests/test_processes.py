@@ -1,37 +1,30 @@
 """Two processes on this host train, embed and smooth one run."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from child_processes import TESTS, environment
 
 from jax_dns import processes
 from jax_dns.segments_file import read_segments
 
-TESTS = Path(__file__).parent
 CONFIG = TESTS / "toy_config.py"
 
 
 def start(workdir, *options, devices=1):
     """`jax-dns run` as a process of its own."""
-    environment = os.environ | {
-        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
-        "JAX_PLATFORMS": "cpu",
-        "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent)]),
-    }
     arguments = [f"--config={CONFIG}", f"--workdir={workdir}", *options]
     return subprocess.Popen(
         [sys.executable, "-m", "jax_dns", "run", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=environment,
+        env=environment(devices=devices),
     )
 
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import struct
-from jax.sharding import Sharding
+from jax.sharding import Sharding, SingleDeviceSharding
 from jaxtyping import Array, Integer, Key
 
 from jax_dns.types import ArrayLike, Batch, GradientModel
@@ -83,6 +83,8 @@ def initial_state(
       The state before the first step.
     """
     if jax.default_backend() == "cpu":
+        # A restored state is bound to its device; so is this, or a resumed run compiles anew.
+        sharding = sharding or SingleDeviceSharding(jax.local_devices()[0])
         return jitted_create(model, sharding)(jax.random.key(seed))
     with jax.default_device(jax.local_devices(backend="cpu")[0]):
         state = jax.tree.map(np.asarray, jitted_create(model)(jax.random.key(seed)))

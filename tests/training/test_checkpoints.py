@@ -1,6 +1,5 @@
 """Checkpoints: what is saved is restored, bit for bit."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from child_processes import environment
 from golden.make_checkpoint import golden_state
 
 from jax_dns.errors import InputError
@@ -119,16 +119,18 @@ import sys, jax, numpy as np
 from pathlib import Path
 from jax.sharding import Mesh, NamedSharding, PartitionSpec as P
 from jax_dns.training import checkpoints
-folder, step, what = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+folder = Path(sys.argv[1])
 mesh = Mesh(np.asarray(jax.devices()), ("batch",))
 spread = {"w": NamedSharding(mesh, P("batch")), "b": NamedSharding(mesh, P())}
 values = {"w": np.arange(48, dtype=np.float32).reshape(16, 3), "b": np.float32([1, 2, 3])}
 state = {name: jax.device_put(x, spread[name]) for name, x in values.items()}
-if what == "save":
-    checkpoints.save(folder, step, state)
-else:
+for action in sys.argv[2:]:
+    what, step = action.rsplit(maxsplit=1)
+    if what == "save":
+        checkpoints.save(folder, int(step), state)
+        continue
     like = state if what == "restore" else jax.eval_shape(lambda: values)
-    back = checkpoints.restore(folder, step, like)
+    back = checkpoints.restore(folder, int(step), like)
     for name, x in back.items():
         np.testing.assert_array_equal(x, values[name])
         assert len(x.sharding.device_set) == (len(jax.devices()) if what == "restore" else 1)
@@ -137,18 +139,15 @@ print(len(jax.devices()))
 
 
 def test_checkpoints_of_eight_devices_are_restored_on_one_and_back(tmp_path):
-    def process(devices, *arguments):
-        flags = f"--xla_force_host_platform_device_count={devices}"
+    def process(devices, *actions):
         done = subprocess.run(
-            [sys.executable, "-c", DEVICES, str(tmp_path / "c"), *map(str, arguments)],
-            env=os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
+            [sys.executable, "-c", DEVICES, str(tmp_path / "c"), *actions],
+            env=environment(devices=devices),
             capture_output=True,
             text=True,
         )
         assert done.stdout.strip() == str(devices), done.stderr
 
-    process(8, 1, "save")
-    process(1, 1, "restore")
-    process(1, 1, "restore from shapes")
-    process(1, 2, "save")
-    process(8, 2, "restore")
+    process(8, "save 1")
+    process(1, "restore 1", "restore from shapes 1", "save 2")
+    process(8, "restore 2")

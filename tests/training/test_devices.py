@@ -1,7 +1,6 @@
 """Training over several devices, and several processes, ends where one device's does."""
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -9,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from child_processes import environment
 
 STEPS = 6
-TESTS = Path(__file__).parents[1]
 
 
 def losses(n_devices, resident):
@@ -76,20 +75,15 @@ def vmapped(n_devices, folder):
 
 
 def start(expression, *, devices=1, process=""):
-    """Evaluates an expression of this file in a process of its own."""
+    """Evaluates an expression of this file in a process of its own; they cost seconds each."""
     module = "import json\nfrom training.test_devices import *"
     code = f"{process}\n{module}\nprint(json.dumps({expression}))"
-    environment = os.environ | {
-        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
-        "JAX_PLATFORMS": "cpu",
-        "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent)]),
-    }
     return subprocess.Popen(
         [sys.executable, "-c", code],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=environment,
+        env=environment(devices=devices),
     )
 
 
@@ -99,15 +93,25 @@ def result(process):
     return json.loads(out.splitlines()[-1])
 
 
-@pytest.mark.parametrize("resident", [False, True])
-def test_a_batch_shared_by_eight_devices(resident):
-    shared = result(start(f"losses(8, {resident})", devices=8))
-    alone = result(start(f"losses(1, {resident})"))
-    assert len(set(alone)) == STEPS
-    np.testing.assert_allclose(shared, alone, rtol=1e-4)
+def of_all(n_devices, folder):
+    """From the host, from the devices' memory, and vmapped."""
+    return [losses(n_devices, False), losses(n_devices, True), vmapped(n_devices, folder)]
 
 
-def test_a_batch_shared_by_two_processes():
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """`of_all` on one device."""
+    return result(start(f"of_all(1, {str(tmp_path_factory.mktemp('alone'))!r})"))
+
+
+def test_a_batch_shared_by_eight_devices(alone):
+    shared = result(start("[losses(8, False), losses(8, True)]", devices=8))
+    for values in alone[:2]:
+        assert len(set(values)) == STEPS
+    np.testing.assert_allclose(shared, alone[:2], rtol=1e-4)
+
+
+def test_a_batch_shared_by_two_processes(alone):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -119,11 +123,10 @@ def test_a_batch_shared_by_two_processes():
     both = [start("losses(4, False)", devices=2, process=f"{join}{i})") for i in range(2)]
     one, other = map(result, both)
     np.testing.assert_array_equal(one, other)
-    np.testing.assert_allclose(one, result(start("losses(1, False)")), rtol=1e-4)
+    np.testing.assert_allclose(one, alone[0], rtol=1e-4)
 
 
-def test_autoencoders_spread_over_two_devices(tmp_path):
-    spread = result(start(f"vmapped(2, {str(tmp_path / 'a')!r})", devices=2))
-    alone = result(start(f"vmapped(1, {str(tmp_path / 'b')!r})"))
-    np.testing.assert_allclose(spread[0], alone[0], rtol=1e-5)
-    np.testing.assert_allclose(spread, alone, rtol=1e-3)
+def test_autoencoders_spread_over_two_devices(alone, tmp_path):
+    spread = result(start(f"vmapped(2, {str(tmp_path)!r})", devices=2))
+    np.testing.assert_allclose(spread[0], alone[2][0], rtol=1e-5)
+    np.testing.assert_allclose(spread, alone[2], rtol=1e-3)

@@ -10,7 +10,7 @@ from toy_models import take_step, toy_autoencoder
 
 from jax_dns.errors import InputError
 from jax_dns.training.loop import restore_trained, train_loop
-from jax_dns.training.steps import initial_state
+from jax_dns.training.steps import initial_state, train_step
 
 MODEL = toy_autoencoder(40)
 
@@ -20,11 +20,11 @@ def step(state, number):
     return take_step(MODEL, state, audio)
 
 
-def train(folder, train_step=step, **options):
+def train(folder, take=step, **options):
     def epoch(state, numbers, advance):
         losses = []
         for number in numbers:
-            state, loss = train_step(state, number)
+            state, loss = take(state, number)
             losses.append(loss)
             advance(1)
         return state, losses
@@ -60,6 +60,14 @@ def test_resumed_is_bit_identical_to_undisturbed(tmp_path, broken_at):
     assert int(resumed.step) == 18 and first == broken_at
     strip = lambda rows: [(r["step"], r["loss"]) for r in rows]  # noqa: E731
     assert strip(log(tmp_path / "a")) == strip(log(tmp_path / "b"))
+
+
+def test_a_resumed_training_compiles_nothing_anew(tmp_path):
+    compiled = train_step(MODEL)
+    compiled.clear_cache()
+    train(tmp_path, epochs=2)
+    train(tmp_path, epochs=4)
+    assert compiled._cache_size() == 1
 
 
 def test_finished_training_takes_no_step(tmp_path):

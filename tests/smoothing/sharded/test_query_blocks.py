@@ -1,27 +1,22 @@
 """Smoothing over several devices and several processes, each in processes of their own."""
 
 import json
-import os
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-
-TESTS = Path(__file__).parents[2]
+from child_processes import TESTS, environment
 
 
 def start(*arguments, devices):
-    path = os.pathsep.join(map(str, [TESTS, TESTS.parent]))
-    flags = f"--xla_force_host_platform_device_count={devices}"
     return subprocess.Popen(
         [
             sys.executable,
             str(TESTS / "smoothing" / "sharded" / "on_devices.py"),
             *map(str, arguments),
         ],
-        env=os.environ | {"XLA_FLAGS": flags, "PYTHONPATH": path, "JAX_PLATFORMS": "cpu"},
+        env=environment(devices=devices),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
