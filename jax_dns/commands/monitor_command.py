@@ -11,6 +11,15 @@ from typing import Any
 from jax_dns.commands.parser import Parser
 from jax_dns.errors import InputError
 
+# Fields of the smoothing rule that the monitor follows with one value only.
+SMOOTHING = {
+    "name": "uniform",
+    "unit": "segment",
+    "groups": "section",
+    "transform": "none",
+    "same_clip": True,
+    "outside_pool": "smooth",
+}
 DESCRIPTION = """Score recordings as they arrive in a folder, keep their history, and raise alarms.
 
   jax-dns monitor --workdir=runs/mine --inbox=/recordings --history=/var/history
@@ -85,13 +94,18 @@ def _serve_and_run(options: argparse.Namespace, folder: Path, settings: Any) -> 
     from jax_dns.monitor.inbox import RULE
     from jax_dns.monitor.judge import Window
     from jax_dns.monitor.service import FileSettings, open_monitor, run
+    from jax_dns.monitor.unit_features import with_unit_features
     from jax_dns.pipeline.clip_scorer import open_scorers
     from jax_dns.pipeline.index import split_commas
+    from jax_dns.pipeline.workdir import read_config
 
     keep_compiled(True)
-    scorers = open_scorers(
-        options.workdir.absolute(), seed=options.seed, machines=split_commas(options.machines)
-    )
+    workdir = options.workdir.absolute()
+    metric = followed_metric(read_config(workdir), workdir)
+    machines = split_commas(options.machines)
+    scorers = open_scorers(workdir, seed=options.seed, machines=machines)
+    if metric == "cosine":
+        scorers = {name: with_unit_features(scorer) for name, scorer in scorers.items()}
     files = FileSettings(
         options.rule or RULE,
         options.settle,
@@ -124,6 +138,23 @@ def _serve_and_run(options: argparse.Namespace, folder: Path, settings: Any) -> 
             address = stack.enter_context(serve(folder, formats, **listening))
             print(f"page: {address}", file=sys.stderr, flush=True)
         run(monitor, print_event, once=options.once)
+
+
+def followed_metric(config: Any, workdir: Path) -> str:
+    """Returns a run's metric, "euclidean" or "cosine".
+
+    Raises:
+      InputError: the run smooths in a way that the monitor doesn't.
+    """
+    for field, expected in SMOOTHING.items():
+        value = config.smoothing.get(field, expected)
+        if value != expected:
+            raise InputError(
+                f"{workdir}: smoothing.{field} is {value!r}, expected {expected!r}, the only one "
+                f"that the monitor follows (run again with --config.smoothing.{field}={expected}; "
+                "trained components are kept)"
+            )
+    return config.smoothing.metric
 
 
 def print_event(event: dict[str, Any]) -> None:

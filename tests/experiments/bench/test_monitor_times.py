@@ -35,7 +35,9 @@ def test_filling_writes_the_bytes_that_appending_does(tmp_path, monkeypatch):
     for query in ("SELECT * FROM list ORDER BY id", "SELECT id, score, smoothed FROM item"):
         rows = [history.connection.execute(query).fetchall() for history in histories]
         assert len(rows[0]) == 180 and rows[0] == rows[1]
-    contents = [(tmp_path / name / "features-1.f32").read_bytes() for name in ("filled", "appended")]
+    contents = [
+        (tmp_path / name / "features-1.f32").read_bytes() for name in ("filled", "appended")
+    ]
     assert contents[0] == contents[1]
     for history in histories:
         history.close()
