@@ -203,7 +203,7 @@ def latency(folder: Path, n: int, score, clips: int) -> list:
     history.close()
 
     def log(event):
-        if event["event"] == "clip":
+        if event["event"] == "clip" and event["name"] in moved:  # not an earlier call's last one
             printed[event["name"]] = time.perf_counter(), time.process_time()
             if len(printed) == clips + 2:
                 raise KeyboardInterrupt

@@ -69,6 +69,11 @@ def _watch(arguments: list[str]) -> None:
     )
     add_decision_options(parser)
     parser.add_argument(
+        "--no-smoothed-evidence",
+        action="store_true",
+        help="alarms never take Eq. 7's score in (while the adaptive rule says that it separates)",
+    )
+    parser.add_argument(
         "--drift-days", type=float, default=30.0, help="days between false drift warnings (30)"
     )
     page = parser.add_argument_group("page (extra monitor)")
@@ -117,6 +122,7 @@ def _serve_and_run(options: argparse.Namespace, folder: Path, settings: Any) -> 
         options.keep_items,
         options.keep_days,
         drift_days=options.drift_days,
+        join=not options.no_smoothed_evidence,
     )
     monitor = open_monitor(
         scorers,

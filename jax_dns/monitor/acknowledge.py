@@ -15,6 +15,7 @@ from jaxtyping import Float
 from jax_dns.errors import InputError
 from jax_dns.monitor.database import DATABASE, connect
 from jax_dns.monitor.history import History
+from jax_dns.monitor.smoothed_evidence import forget_choice
 
 KINDS = ("normal", "fault", "maintenance")
 
@@ -50,7 +51,7 @@ def apply_requests(history: History) -> list[tuple[str, int]]:
     """Applies the requests that are waiting, each in a transaction of its own.
 
     Returns:
-      The sections whose known normals have changed.
+      The sections whose known normals have changed, or whose history starts anew.
     """
     changed = []
     for number, content in history.connection.execute(
@@ -85,6 +86,7 @@ def _apply(history: History, clip: int, kind: str) -> list[tuple[str, int]]:
     where: dict[str, Any] = {"machine": machine, "section": section, "clip": clip, "name": name}
     if kind == "maintenance":
         history.expire(machine, section, keep_items=0)
+        forget_choice(history, machine, section)
     else:
         query("UPDATE clip SET acknowledged = ? WHERE id = ?", (kind, clip))
         history.set_evidence(machine, section, clip, kind == "normal")
@@ -94,4 +96,4 @@ def _apply(history: History, clip: int, kind: str) -> list[tuple[str, int]]:
             (number, number),
         )
     history.emit("acknowledged", **where, kind=kind)
-    return [(machine, section)] if kind != "maintenance" else []
+    return [(machine, section)]

@@ -12,12 +12,20 @@ from jax_dns.monitor.decisions import (
     clip_distance,
     is_held_back,
     next_level,
+    normals_needed,
     weigh,
 )
 from jax_dns.monitor.drift import drift_level, two_sample
 from jax_dns.monitor.history import ClipRecord, History
 from jax_dns.monitor.known_normals import KnownNormals
 from jax_dns.monitor.look_back import look_back
+from jax_dns.monitor.smoothed_evidence import (
+    SmoothedEvidence,
+    choosing_normals,
+    load_evidence,
+    part_normals,
+    store_choice,
+)
 
 P_COLUMNS = {"both": "p", "score": "p_score", "distance": "p_distance"}
 CLOCK_STEP = 60.0  # s that clips' times may disagree with the clock and each other
@@ -32,6 +40,7 @@ class Window(NamedTuple):
     drift_clips: int = 50  # compared with the held-out normals together
     drift_days: float = 30.0  # between false warnings of drift
     look_back_clips: int = 200  # between two looks back
+    join: bool = True  # Eq. 7's score is evidence while the adaptive rule says that it separates
 
 
 class Place(NamedTuple):
@@ -41,6 +50,7 @@ class Place(NamedTuple):
     section: int
     known: KnownNormals
     aggregate: str
+    smoothed: SmoothedEvidence | None = None  # None: Eq. 7's score isn't among the evidence
 
 
 def append_judged(
@@ -51,7 +61,7 @@ def append_judged(
     features: Float[np.ndarray, "s d"],
     settings: Settings,
     window: Window,
-) -> None:
+) -> bool:
     """Judges a clip, appends it to the history, and emits the events that follow.
 
     Args:
@@ -62,11 +72,19 @@ def append_judged(
       features: [s, d].
       settings: of the decisions.
       window: of the history.
+
+    Returns:
+      Whether the section was looked back over, after which `with_smoothing` is due.
     """
     key = place.machine, place.section
     clip_time, last = record.time, last_time(history, *key)
     distance = clip_distance(features, place.known.trained)
     evidence = weigh(record.score, distance, place.known.scores, place.known.distances)
+    p_smoothed = float("nan")
+    if place.smoothed is not None:
+        mean = features.mean(0, dtype=np.float64)
+        p_smoothed, p = place.smoothed.p_values(record.score, distance, mean)
+        evidence = evidence._replace(p=p)
     p = chosen_p(evidence, settings)
     before = level_before(history, *key, settings)
     level = next_level(before, p, settings)
@@ -88,6 +106,7 @@ def append_judged(
         smoothed=number_or_none(smoothed.mean()),
         distance=distance,
         **{field: number_or_none(value) for field, value in evidence._asdict().items()},
+        p_smoothed=number_or_none(p_smoothed),
         level=level.name,
         evidence=not held_back,
     )
@@ -98,8 +117,24 @@ def append_judged(
     count = clips_since_reset(history, *key)
     if count % window.drift_clips == 0:
         _compare(history, place, where, settings, window)
-    if count % window.look_back_clips == 0:
-        _look_back(history, place, where)
+    looks_back = count % window.look_back_clips == 0
+    if looks_back:
+        _look_back(history, place, where, settings, window)
+    return looks_back
+
+
+def with_smoothing(history: History, place: Place, settings: Settings, window: Window) -> Place:
+    """Takes Eq. 7's score into a section's evidence, or out of it, as the last look back says."""
+    if not may_join(settings, window):
+        return place._replace(smoothed=None)
+    needed = normals_needed(settings.alarm_days, settings)
+    evidence = load_evidence(history, place.machine, place.section, place.known, needed)
+    return place._replace(smoothed=evidence)
+
+
+def may_join(settings: Settings, window: Window) -> bool:
+    """Returns whether the settings let Eq. 7's score join the other two statistics."""
+    return window.join and settings.evidence == "both"
 
 
 def chosen_p(evidence: Evidence, settings: Settings) -> float:
@@ -160,16 +195,21 @@ def _compare(
     history.emit("drift", **where, **drift._asdict(), warning=drift.p <= level)
 
 
-def _look_back(history: History, place: Place, where: dict[str, Any]) -> None:
+def _look_back(
+    history: History, place: Place, where: dict[str, Any], settings: Settings, window: Window
+) -> None:
     """Looks back over the section's clips, and emits which of them stand out."""
-    back = look_back(history, place.machine, place.section, place.known, place.aggregate)
+    key, known = (place.machine, place.section), place.known
+    needed = normals_needed(settings.alarm_days, settings)
+    joins = may_join(settings, window) and part_normals(len(known.features), needed) is not None
+    if joins:
+        known = choosing_normals(known, needed)
+    back = look_back(history, *key, known, place.aggregate)
     if back is None:
         return
-    highest = np.argsort(-back.scores, kind="stable")[:5] if back.choice.k > 1 else []
-    history.emit(
-        "look_back",
-        **where,
-        separates=back.choice.k > 1,
-        choice=back.choice.description,
-        highest=[str(back.name[i]) for i in highest],
-    )
+    k, reason = back.choice.k, back.choice.description
+    highest = np.argsort(-back.scores, kind="stable")[:5] if k > 1 else []
+    names = [str(back.name[i]) for i in highest]
+    history.emit("look_back", **where, separates=k > 1, choice=reason, highest=names)
+    if joins and store_choice(history, *key, k, back.number, needed):
+        history.emit("smoothing", **where, joins=k > 1, k=k, reason=reason)

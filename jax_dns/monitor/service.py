@@ -20,7 +20,7 @@ from jax_dns.monitor.decisions import Settings, hit_level, normals_needed
 from jax_dns.monitor.files_done import files_done, put_away, readable, record_file, taken_path
 from jax_dns.monitor.history import ClipRecord, History
 from jax_dns.monitor.inbox import RULE, Arrival, Inbox, label_of, place
-from jax_dns.monitor.judge import CLOCK_STEP, Place, Window, append_judged
+from jax_dns.monitor.judge import CLOCK_STEP, Place, Window, append_judged, with_smoothing
 from jax_dns.monitor.known_normals import known_normals
 from jax_dns.pipeline.clip_scorer import ClipScorer
 from jax_dns.segments_file import Clips, clip_scores
@@ -102,7 +102,9 @@ def open_monitor(
                     history.emit("not_monitored", machine=name, section=section, reason=str(error))
                     continue
                 known = known.with_clips(*acknowledged_normals(history, name, section))
-                monitor.places[name, section] = Place(name, section, known, scorer.aggregate)
+                section_place = Place(name, section, known, scorer.aggregate)
+                section_place = with_smoothing(history, section_place, settings, window)
+                monitor.places[name, section] = section_place
                 if len(known.scores) < needed:
                     history.emit(
                         "no_alarms",
@@ -210,19 +212,14 @@ def process(monitor: Monitor, arrival: Arrival) -> bool:
         score=_clip_score(scores, scorer.aggregate),
         label=label_of(name),
     )
+    section_place, options = monitor.places[machine, section], (monitor.settings, monitor.window)
     with history.transaction():
-        append_judged(
-            history,
-            monitor.places[machine, section],
-            record,
-            scores,
-            features,
-            monitor.settings,
-            monitor.window,
-        )
+        looked_back = append_judged(history, section_place, record, scores, features, *options)
         if recorded > now + CLOCK_STEP:
             history.emit("clock_ahead", name=record.name, time=recorded, clock=now)
         record_file(history, name, arrival, "scored", digest)
+    if looked_back:
+        monitor.places[machine, section] = with_smoothing(history, section_place, *options)
     return _after(monitor, name, arrival)
 
 
@@ -255,7 +252,9 @@ def _apply(monitor: Monitor) -> None:
             scorer = monitor.scorers[old.machine]
             known = known_normals(scorer.segments, old.section, scorer.aggregate)
             known = known.with_clips(*acknowledged_normals(monitor.history, *key))
-            monitor.places[key] = old._replace(known=known)
+            section_place = old._replace(known=known)
+            options = monitor.settings, monitor.window
+            monitor.places[key] = with_smoothing(monitor.history, section_place, *options)
 
 
 def _print_events(history: History, log: Log, printed: int) -> int:
