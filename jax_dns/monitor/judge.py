@@ -210,6 +210,7 @@ def _look_back(
     k, reason = back.choice.k, back.choice.description
     highest = np.argsort(-back.scores, kind="stable")[:5] if k > 1 else []
     names = [str(back.name[i]) for i in highest]
-    history.emit("look_back", **where, separates=k > 1, choice=reason, highest=names)
+    outcome = dict(separates=k > 1, joins=joins and k > 1, choice=reason, highest=names)
+    history.emit("look_back", **where, **outcome)
     if joins and store_choice(history, *key, k, back.number, needed):
         history.emit("smoothing", **where, joins=k > 1, k=k, reason=reason)

@@ -45,7 +45,9 @@ const all = (query) => [...document.querySelectorAll(query)];
   await until(() => all("#clips button").length > 4 && document.activeElement.id == "section-name");
   found.focus = document.activeElement.id;
   found.lines = all("#curve polyline").map((line) => line.getAttribute("points").split(" ").length);
-  found.hits = all("#curve rect").length;
+  found.hits = all("#curve path").length;
+  found.levels = all("#curve rect").length;
+  found.range = document.getElementById("range").innerText;
   all("#clips button").find((b) => b.innerText.includes("onerror")).click();
   await until(() => all("figure[data-ready]").length == 5);
   found.name = document.getElementById("clip-name").innerText;
@@ -215,7 +217,8 @@ def test_in_a_browser(folder, tmp_path, width):
         worker.join()
     (seen,) = found
     assert seen["sections"] == ["alarm", "normal"] and seen["focus"] == "section-name"
-    assert seen["hits"] == 3  # two clips, and the alarm behind one of them
+    assert seen["hits"] == 2 and seen["levels"] == 1  # two clips, the alarm behind one of them
+    assert seen["range"].startswith("last 16 clips, ")
     assert seen["lines"] == [16, 16] and seen["name"] == NAME and seen["images"] == 0
     assert len(seen["canvases"]) == 5 and min(seen["canvases"]) >= 4
     assert seen["seconds"] == pytest.approx(1000 / toy.RATE, abs=0.01)
