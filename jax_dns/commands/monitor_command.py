@@ -20,10 +20,12 @@ SMOOTHING = {
     "same_clip": True,
     "outside_pool": "smooth",
 }
+PER_MACHINE = "--per-machine"
 DESCRIPTION = """Score recordings as they arrive in a folder, keep their history, and raise alarms.
 
   jax-dns monitor --workdir=runs/mine --inbox=/recordings --history=/var/history
   jax-dns monitor --workdir=runs/mine --inbox=/recordings --history=/var/history --serve
+  jax-dns monitor --workdir=runs/mine --inbox=/recordings --history=/var/history --per-machine
   jax-dns monitor acknowledge --history=/var/history --clip=123 --as=normal
   jax-dns monitor export --history=/var/history --out=items.parquet
   jax-dns monitor check --history=/var/history
@@ -54,6 +56,11 @@ def _watch(arguments: list[str]) -> None:
     parser.add_argument("--history", required=True, type=Path, help="folder for the history")
     parser.add_argument("--once", action="store_true", help="stop when the inbox is dealt with")
     parser.add_argument("--machines", default="", help="of the run: fan,pump (all)")
+    parser.add_argument(
+        PER_MACHINE,
+        action="store_true",
+        help="a process for each machine type, with INBOX/<machine> and HISTORY/<machine>",
+    )
     parser.add_argument("--seed", type=int, help="of the training, of a run with several")
     parser.add_argument("--k", type=int, help="K of the smoothed scores (the history's, or 16)")
     files = parser.add_argument_group("files")
@@ -87,11 +94,38 @@ def _watch(arguments: list[str]) -> None:
     for name in ("workdir", "inbox"):
         if not getattr(options, name).is_dir():
             raise InputError(f"--{name}: {getattr(options, name)} is not a folder")
+    if options.per_machine:
+        _run_per_machine(options, arguments)
+        return
     from jax_dns.monitor.database import make_folder
     from jax_dns.pipeline.lock import workdir_lock
 
     with workdir_lock(make_folder(options.history.absolute())) as folder:
         _serve_and_run(options, folder, settings)
+
+
+def _run_per_machine(options: argparse.Namespace, arguments: list[str]) -> None:
+    from jax_dns.monitor.database import make_folder
+    from jax_dns.monitor.shards import run_shards, shard_command
+    from jax_dns.pipeline.index import split_commas
+    from jax_dns.pipeline.workdir import machines_with_segments, read_config
+
+    if options.serve is not None:
+        raise InputError(f"--serve: not with {PER_MACHINE}, expected one of the two")
+    workdir, inbox = options.workdir.absolute(), options.inbox.absolute()
+    known = machines_with_segments(read_config(workdir), workdir)
+    machines = split_commas(options.machines) or known
+    for name in machines:
+        if name not in known:
+            raise InputError(f"machines: {name}, expected some of {', '.join(known)}")
+        make_folder(inbox / name)
+    places = dict(inbox=inbox, history=options.history.absolute(), without=PER_MACHINE)
+    codes = run_shards(
+        {name: shard_command(arguments, name, **places) for name in machines}, print_event
+    )
+    failed = [f"{name} (exit code {code})" for name, code in codes.items() if code]
+    if failed:
+        raise InputError(f"monitors that ended early: {', '.join(failed)}")
 
 
 def _serve_and_run(options: argparse.Namespace, folder: Path, settings: Any) -> None:

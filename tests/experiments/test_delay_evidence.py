@@ -49,16 +49,16 @@ def series(rng, faults, t=600):
 
 
 def test_smoothing_joins_after_a_look_back_that_finds_faults(rng, monkeypatch):
-    monkeypatch.setattr(delay_evidence, "LOOK", 100)
+    monkeypatch.setattr(delay_evidence, "LOOK", 150)
     monkeypatch.setattr(delay_evidence, "LOOK_CLIPS", 128)
     stream, known = series(rng, 0.5)
     both = rng.random(600)
     p = join_by_rule(stream, known, both, 38, 0)
-    joined = (p != both).reshape(6, 100).mean(1)
-    assert joined[:4].max() == 0 and joined[4:].min() > 0.9
-    faulty, normal = (p[400:][stream.fault[400:] == flag] for flag in (True, False))
+    joined = (p != both).reshape(4, 150).mean(1)
+    assert joined[:3].max() == 0 and joined[3] > 0.9
+    faulty, normal = (p[450:][stream.fault[450:] == flag] for flag in (True, False))
     assert np.median(faulty) < 0.05 < 0.4 < np.median(normal)
-    np.testing.assert_array_equal(join_by_rule(stream, known, both[400:], 38, 400), p[400:])
+    np.testing.assert_array_equal(join_by_rule(stream, known, both[450:], 38, 450), p[450:])
     np.testing.assert_array_equal(join_by_rule(stream, known, both, 75, 0), both)
 
 
@@ -75,7 +75,7 @@ def test_a_look_back_has_each_recording_once_and_the_streams_share_of_faults(rng
 
 
 def test_the_normal_weeks_are_taken_from_a_stream_that_shares_them(rng, monkeypatch):
-    monkeypatch.setattr(delay_evidence, "LOOK", 100)
+    monkeypatch.setattr(delay_evidence, "LOOK", 150)
     monkeypatch.setattr(delay_evidence, "LOOK_CLIPS", 128)
     stream, known = series(rng, 0.5)
     whole = p_values(stream, known, 144.0)

@@ -54,8 +54,8 @@ def test_values_for_events():
     assert number_or_none(float("nan")) is None and number_or_none(2.0) == 2
 
 
-def watch(folder, *, window, stops=(), settings=SETTINGS, clips=120):
-    """Judges clips of two segments, faults from the 40th on; returns the events."""
+def watch(folder, *, window, stops=(), settings=SETTINGS, clips=200):
+    """Judges clips of two segments, faults from number 104 on; returns the events."""
     rng = np.random.default_rng(0)
     known = KnownNormals(
         rng.normal(size=(200, 3)).astype(np.float32),
@@ -65,7 +65,7 @@ def watch(folder, *, window, stops=(), settings=SETTINGS, clips=120):
     )
     history, place = History.open(folder, k=4), Place("fan", 0, known, "mean")
     for i in range(clips):
-        fault = i >= 40
+        fault = i >= 104
         features = (0.5 * rng.normal(size=(2, 3)) + 1.5 * fault).astype(np.float32)
         scores = rng.normal() + 0.5 * rng.normal(size=2) + 0.8 * fault
         record = ClipRecord(f"{i}.wav", f"{i}", float(i), score=float(scores.mean()))
@@ -82,19 +82,21 @@ def watch(folder, *, window, stops=(), settings=SETTINGS, clips=120):
 
 
 def test_smoothing_joins_where_the_rule_says_that_it_separates(tmp_path):
-    window = Window(look_back_clips=32, drift_clips=1000)
+    window = Window(keep_items=128, look_back_clips=64, drift_clips=1000)
     events = watch(tmp_path / "a", window=window)
     looks = [event for event in events if event["event"] == "look_back"]
     assert [look["separates"] for look in looks] == [False, True, False]
     assert "lie apart" in looks[2]["choice"]  # nearly all of its 64 clips are faults
     begins, ends = [event for event in events if event["event"] == "smoothing"]
-    assert begins["joins"] and begins["k"] > 1 and begins["clip"] == 64
-    assert not ends["joins"] and ends["clip"] == 96
+    assert begins["joins"] and begins["k"] > 1 and begins["clip"] == 128
+    assert not ends["joins"] and ends["clip"] == 192
     clips = [event for event in events if event["event"] == "clip"]
-    assert [clip["p_smoothed"] is not None for clip in clips] == [64 <= i < 96 for i in range(120)]
+    assert [clip["p_smoothed"] is not None for clip in clips] == [
+        128 <= i < 192 for i in range(200)
+    ]
     calibrating = [round(clip["p"] * 31, 6) % 1 == 0 for clip in clips]  # 30 of the 60
-    assert all(calibrating[64:96]) and not all(calibrating[:64])
-    assert watch(tmp_path / "b", window=window, stops=(50, 64, 80)) == events
+    assert all(calibrating[128:192]) and not all(calibrating[:128])
+    assert watch(tmp_path / "b", window=window, stops=(50, 128, 150)) == events
 
 
 @pytest.mark.parametrize(
@@ -102,7 +104,7 @@ def test_smoothing_joins_where_the_rule_says_that_it_separates(tmp_path):
     [({"join": False}, {}), ({}, {"evidence": "score"}), ({}, {"hits": 1, "window": 1})],
 )
 def test_smoothing_stays_out_otherwise(tmp_path, window, settings):
-    window = Window(look_back_clips=32, drift_clips=1000, **window)
-    events = watch(tmp_path, window=window, settings=SETTINGS._replace(**settings), clips=70)
+    window = Window(keep_items=128, look_back_clips=64, drift_clips=1000, **window)
+    events = watch(tmp_path, window=window, settings=SETTINGS._replace(**settings), clips=130)
     assert "smoothing" not in {event["event"] for event in events}
     assert all(event.get("p_smoothed") is None for event in events)
