@@ -105,24 +105,27 @@ def _watch(arguments: list[str]) -> None:
 
 
 def _run_per_machine(options: argparse.Namespace, arguments: list[str]) -> None:
+    from jax_dns.data.decode import Format
     from jax_dns.monitor.database import make_folder
     from jax_dns.monitor.shards import run_shards, shard_command
     from jax_dns.pipeline.index import split_commas
     from jax_dns.pipeline.workdir import machines_with_segments, read_config
 
-    if options.serve is not None:
-        raise InputError(f"--serve: not with {PER_MACHINE}, expected one of the two")
     workdir, inbox = options.workdir.absolute(), options.inbox.absolute()
-    known = machines_with_segments(read_config(workdir), workdir)
+    config = read_config(workdir)
+    known = machines_with_segments(config, workdir)
     machines = split_commas(options.machines) or known
     for name in machines:
         if name not in known:
             raise InputError(f"machines: {name}, expected some of {', '.join(known)}")
         make_folder(inbox / name)
     places = dict(inbox=inbox, history=options.history.absolute(), without=PER_MACHINE)
-    codes = run_shards(
-        {name: shard_command(arguments, name, **places) for name in machines}, print_event
-    )
+    commands = {name: shard_command(arguments, name, **places) for name in machines}
+    folders = {name: options.history.absolute() / name for name in machines}
+    d = config.data
+    formats = dict.fromkeys(machines, Format(d.sample_rate, d.channel, d.resample))
+    with _page(options, folders, formats):
+        codes = run_shards(commands, print_event)
     failed = [f"{name} (exit code {code})" for name, code in codes.items() if code]
     if failed:
         raise InputError(f"monitors that ended early: {', '.join(failed)}")
@@ -168,15 +171,8 @@ def _serve_and_run(options: argparse.Namespace, folder: Path, settings: Any) -> 
         window=window,
     )
     with contextlib.closing(monitor.history), contextlib.ExitStack() as stack:
-        if options.serve is not None:
-            try:
-                from jax_dns.monitor.web_page import serve
-            except ImportError as error:
-                raise InputError(f"--serve: needs the extra monitor ({error})") from error
-            formats = {name: scorer.audio_format for name, scorer in scorers.items()}
-            listening = dict(host=options.host, port=options.serve, token=options.token)
-            address = stack.enter_context(serve(folder, formats, **listening))
-            print(f"page: {address}", file=sys.stderr, flush=True)
+        formats = {name: scorer.audio_format for name, scorer in scorers.items()}
+        stack.enter_context(_page(options, folder, formats))
         run(monitor, print_event, once=options.once)
 
 
@@ -195,6 +191,26 @@ def followed_metric(config: Any, workdir: Path) -> str:
                 "trained components are kept)"
             )
     return config.smoothing.metric
+
+
+@contextlib.contextmanager
+def _page(
+    options: argparse.Namespace, folders: Path | dict[str, Path], formats: dict[str, Any]
+) -> Iterator[None]:
+    """Serves the page of a history, or of one for each machine type, if it is asked for."""
+    if options.serve is None:
+        yield
+        return
+    try:
+        from jax_dns.monitor.shards_page import make_shards_app
+        from jax_dns.monitor.web_page import make_app, serve
+    except ImportError as error:
+        raise InputError(f"--serve: needs the extra monitor ({error})") from error
+    make = make_app if isinstance(folders, Path) else make_shards_app
+    app = make(folders, formats, token=options.token)
+    with serve(app, host=options.host, port=options.serve, token=options.token) as address:
+        print(f"page: {address}", file=sys.stderr, flush=True)
+        yield
 
 
 def print_event(event: dict[str, Any]) -> None:

@@ -22,9 +22,13 @@ def shard_command(
       machine: the machine type.
       inbox: folder that has a folder of that name for its recordings.
       history: folder for a folder of that name.
-      without: the option that asks for several processes.
+      without: the option that asks for several processes; the page's options are left out too.
     """
-    kept = [argument for argument in arguments if argument != without]
+    kept, page = [], ("--serve", "--host", "--token")
+    for argument, before in zip(arguments, ["", *arguments]):
+        is_value = before in page and not argument.startswith("-")
+        if argument.partition("=")[0] not in (*page, without) and not is_value:
+            kept.append(argument)
     return [
         *(sys.executable, "-m", "jax_dns", "monitor", *kept, f"--machines={machine}"),
         *(f"--inbox={inbox / machine}", f"--history={history / machine}"),

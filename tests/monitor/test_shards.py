@@ -75,7 +75,9 @@ def test_sigterm_ends_all_and_no_event_is_lost():
 
 
 def test_a_shards_command():
-    arguments = ["--workdir=w", "--inbox=i", "--history=h", "--per-machine", "--once"]
+    arguments = ["--workdir=w", "--inbox=i", "--history=h", "--per-machine", "--serve", "--once"]
+    arguments += ["--host", "0.0.0.0", "--token=secret", "--serve", "80", "--hits", "2"]
     command = shard_command(arguments, "fan", Path("/i"), Path("/h"), without="--per-machine")
     assert command[1:4] == ["-m", "jax_dns", "monitor"] and "--per-machine" not in command
+    assert command[4:-3] == ["--workdir=w", "--inbox=i", "--history=h", "--once", "--hits", "2"]
     assert command[-3:] == ["--machines=fan", "--inbox=/i/fan", "--history=/h/fan"]

@@ -92,7 +92,9 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def address(folder):
-    with page.serve(folder, FORMATS, host="127.0.0.1", port=0, token="") as address:
+    with page.serve(
+        page.make_app(folder, FORMATS, token=""), host="127.0.0.1", port=0, token=""
+    ) as address:
         yield address
 
 
@@ -148,10 +150,12 @@ def test_only_the_page_itself_may_acknowledge(address, folder):
 def test_other_addresses_need_a_token(folder):
     with (
         pytest.raises(InputError, match=r"--host: 0.0.0.0, expected --token"),
-        page.serve(folder, FORMATS, host="0.0.0.0", port=0, token=""),
+        page.serve(page.make_app(folder, FORMATS, token=""), host="0.0.0.0", port=0, token=""),
     ):
         pass
-    with page.serve(folder, FORMATS, host="127.0.0.1", port=0, token="secret") as address:
+    with page.serve(
+        page.make_app(folder, FORMATS, token="secret"), host="127.0.0.1", port=0, token="secret"
+    ) as address:
         base = address.partition("?")[0]
         assert requests.get(base, timeout=60).status_code == 403
         assert requests.get(f"{base}?token=wrong", timeout=60).status_code == 403
@@ -164,7 +168,9 @@ def test_other_addresses_need_a_token(folder):
         port = int(base.rstrip("/").rpartition(":")[2])
         with (
             pytest.raises(InputError, match=f"127.0.0.1:{port} can't be listened on"),
-            page.serve(folder, FORMATS, host="127.0.0.1", port=port, token=""),
+            page.serve(
+                page.make_app(folder, FORMATS, token=""), host="127.0.0.1", port=port, token=""
+            ),
         ):
             pass
 
