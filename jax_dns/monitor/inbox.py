@@ -1,5 +1,6 @@
 """The folder that recordings arrive in: which files are there, and which are whole."""
 
+import logging
 import re
 import time
 from collections.abc import Mapping
@@ -174,6 +175,7 @@ def _observe(folder: Path, notice: Any) -> Any:
             if not event.is_directory:
                 notice(event.src_path, "created")
 
+    logging.getLogger("watchdog.observers.inotify").addFilter(_is_no_end)
     observer = Observer()
     try:
         observer.schedule(Handler(), str(folder), recursive=True)
@@ -181,3 +183,8 @@ def _observe(folder: Path, notice: Any) -> Any:
     except OSError:  # no events left, or a file system without them
         return None
     return observer
+
+
+def _is_no_end(record: logging.LogRecord) -> bool:
+    """Returns whether a message is more than the observer's error about its own orderly end."""
+    return "thread is inactive" not in record.getMessage()

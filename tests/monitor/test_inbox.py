@@ -1,5 +1,6 @@
 """What is in the inbox, when it is whole, and which section it belongs to."""
 
+import logging
 import os
 import re
 import time
@@ -107,3 +108,11 @@ def test_a_later_file_waits_for_an_earlier_one(tmp_path):
             inbox.wait(0.02)
     finally:
         inbox.close()
+
+
+def test_the_observers_end_is_no_error(tmp_path, caplog):
+    Inbox(tmp_path, settle=1.0).close()
+    observers = logging.getLogger("watchdog.observers.inotify")
+    observers.error("queue_events() called when the thread is inactive")
+    observers.error("something else")
+    assert [record.getMessage() for record in caplog.records] == ["something else"]
