@@ -268,7 +268,7 @@ def sustained(folder: Path, clips: int, out, *, networks: bool) -> None:
         folder / "history",
         k=K,
         files=service.FileSettings(take=True, settle=0.0),
-        window=service.Window(keep_items=20_000),
+        history_settings=service.HistorySettings(keep_items=20_000),
     )
     batch = max(1, clips // 10)
     for number in range(10):

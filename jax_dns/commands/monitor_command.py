@@ -1,4 +1,4 @@
-"""`jax-dns monitor`: the operating phase, a trained run that scores what arrives in a folder."""
+"""`jax-dns monitor`: the operating phase, in which a trained run scores arriving recordings."""
 
 import argparse
 import contextlib
@@ -68,10 +68,10 @@ def _watch(arguments: list[str]) -> None:
     files.add_argument("--settle", type=float, default=1.0, help="s a whole file is unchanged (1)")
     files.add_argument("--patience", type=float, default=30.0, help="s until the quarantine (30)")
     files.add_argument("--take", action="store_true", help="move scored files to the history")
-    kept = parser.add_argument_group("history")
-    kept.add_argument("--keep-items", type=int, help="segments of a section to keep (all)")
-    kept.add_argument("--keep-days", type=float, help="days to keep them (all)")
-    kept.add_argument(
+    keeping = parser.add_argument_group("history")
+    keeping.add_argument("--keep-items", type=int, help="segments of a section to keep (all)")
+    keeping.add_argument("--keep-days", type=float, help="days to keep them (all)")
+    keeping.add_argument(
         "--all-evidence", action="store_true", help="clips in alarm may be neighbours too"
     )
     add_decision_options(parser)
@@ -134,7 +134,7 @@ def _run_per_machine(options: argparse.Namespace, arguments: list[str]) -> None:
 def _serve_and_run(options: argparse.Namespace, folder: Path, settings: Any) -> None:
     from jax_dns.commands.run_command import keep_compiled
     from jax_dns.monitor.inbox import RULE
-    from jax_dns.monitor.judge import Window
+    from jax_dns.monitor.judge import HistorySettings
     from jax_dns.monitor.service import FileSettings, open_monitor, run
     from jax_dns.monitor.unit_features import with_unit_features
     from jax_dns.pipeline.clip_scorer import open_scorers
@@ -154,7 +154,7 @@ def _serve_and_run(options: argparse.Namespace, folder: Path, settings: Any) -> 
         options.patience,
         take=options.take,
     )
-    window = Window(
+    history_settings = HistorySettings(
         not options.all_evidence,
         options.keep_items,
         options.keep_days,
@@ -168,7 +168,7 @@ def _serve_and_run(options: argparse.Namespace, folder: Path, settings: Any) -> 
         k=options.k,
         settings=settings,
         files=files,
-        window=window,
+        history_settings=history_settings,
     )
     with contextlib.closing(monitor.history), contextlib.ExitStack() as stack:
         formats = {name: scorer.audio_format for name, scorer in scorers.items()}
@@ -245,10 +245,14 @@ def decision_settings(options: argparse.Namespace) -> Any:
 def _acknowledge(arguments: list[str]) -> None:
     from jax_dns.monitor.acknowledge import KINDS, send_request
 
-    parser = Parser("monitor acknowledge", "Tell the monitor, running or not, what a clip was.")
+    parser = Parser(
+        "monitor acknowledge", "Say that a clip was normal or a fault, or that maintenance is done."
+    )
     parser.add_argument("--history", required=True, type=Path, help="folder of the history")
     parser.add_argument("--clip", required=True, type=int, help="its number in the events")
-    parser.add_argument("--as", required=True, dest="kind", choices=KINDS, help="what it was")
+    parser.add_argument(
+        "--as", required=True, dest="kind", choices=KINDS, help="normal, fault or maintenance"
+    )
     options = parser.parse_args(arguments)
     send_request(options.history.absolute(), options.clip, options.kind)
 

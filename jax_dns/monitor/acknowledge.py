@@ -1,7 +1,7 @@
-"""What people tell the monitor: this was normal, this was a fault, maintenance is done.
+"""Requests of people: a clip was normal, a clip was a fault, maintenance is done.
 
-Anyone may add a request to the history's database, the page and the command line do. The service
-alone applies them, in the order that they came.
+The page and the command line add requests to the history's database. The service alone applies
+them, in the order of their arrival.
 """
 
 import contextlib
@@ -26,9 +26,9 @@ def send_request(folder: Path, clip: int, kind: str) -> None:
     Args:
       folder: of the history.
       clip: number of a clip in the history; for "maintenance", any clip of the section.
-      kind: "normal": the clip is evidence for others and one of the known normals, and the
-        section's level starts anew; "fault": the clip stays out of the evidence; "maintenance": the
-        section's history starts anew.
+      kind: "normal": other clips may take it as a neighbour, it is one of the known normals, and
+        the section's level starts anew; "fault": no other clip may take it as a neighbour;
+        "maintenance": the section's items expire, and its level starts anew.
 
     Raises:
       InputError: no such history, clip or kind.

@@ -48,7 +48,7 @@ class Inbox:
             self._observer.join()
 
     def wait(self, seconds: float) -> None:
-        """Waits for news, or until the time has passed."""
+        """Waits for a change in the folder, or until the time has passed."""
         self._woken.wait(min(seconds, QUIET) if self._appeared else seconds)
         self._woken.clear()
 
@@ -101,29 +101,31 @@ class Inbox:
 
 
 def arrivals(folder: Path) -> list[Arrival]:
-    """Lists what is named as a recording below a folder, by time of change, then by path."""
-    found = []
+    """Lists the files named as recordings below a folder, by time of change, then by path."""
+    files = []
     for path in folder.rglob("*"):
         if path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith("."):
             try:
                 status = path.stat()
             except OSError:  # gone meanwhile, or a broken link
                 continue
-            found.append(Arrival(path, status.st_size, status.st_mtime_ns))
-    return sorted(found, key=lambda arrival: (arrival.changed, str(arrival.path)))
+            files.append(Arrival(path, status.st_size, status.st_mtime_ns))
+    return sorted(files, key=lambda arrival: (arrival.changed, str(arrival.path)))
 
 
-def place(name: str, rule: re.Pattern, sections: Mapping[str, list[int]]) -> tuple[str, int]:
+def section_of_path(
+    name: str, rule: re.Pattern, sections: Mapping[str, list[int]]
+) -> tuple[str, int]:
     """Returns the machine type and section of a file.
 
     Args:
       name: its path within the inbox, with slashes.
-      rule: may have groups "machine" and "section". Otherwise the machine type is the folder named
-        so, or the only one; the section is the machine type's only one.
+      rule: may have groups "machine" and "section". Without "machine", a folder in the path names
+        the machine type, unless there is only one; without "section", there must be only one.
       sections: machine type -> its sections.
 
     Raises:
-      InputError: a name that tells no known machine type and section.
+      InputError: a path without a known machine type and section.
     """
     match = rule.search(name)
     groups = match.groupdict() if match else {}

@@ -1,4 +1,4 @@
-"""Judges a scored clip: its p-values, the section's level after it, drift, and what to say."""
+"""Judges a scored clip: its p-values, the section's level after it, drift, and the events."""
 
 from typing import Any, NamedTuple
 
@@ -31,10 +31,10 @@ P_COLUMNS = {"both": "p", "score": "p_score", "distance": "p_distance"}
 CLOCK_STEP = 60.0  # s that clips' times may disagree with the clock and each other
 
 
-class Window(NamedTuple):
-    """What of a section's history is kept and compared."""
+class HistorySettings(NamedTuple):
+    """How much of a section's history is kept, and how often it is compared."""
 
-    hold_back: bool = True  # clips at the alarm's level aren't others' neighbours
+    hold_back: bool = True  # other clips don't take one at the alarm's level as a neighbour
     keep_items: int | None = None  # of a section
     keep_days: float | None = None
     drift_clips: int = 50  # compared with the held-out normals together
@@ -43,8 +43,8 @@ class Window(NamedTuple):
     join: bool = True  # Eq. 7's score is evidence while the adaptive rule says that it separates
 
 
-class Place(NamedTuple):
-    """A section, and what is known of it."""
+class MonitoredSection(NamedTuple):
+    """A section and its known normals."""
 
     machine: str
     section: int
@@ -55,46 +55,46 @@ class Place(NamedTuple):
 
 def append_judged(
     history: History,
-    place: Place,
+    monitored: MonitoredSection,
     record: ClipRecord,
     scores: Float[np.ndarray, " s"],
     features: Float[np.ndarray, "s d"],
     settings: Settings,
-    window: Window,
+    history_settings: HistorySettings,
 ) -> bool:
     """Judges a clip, appends it to the history, and emits the events that follow.
 
     Args:
       history: open, in a transaction.
-      place: the section.
+      monitored: the section.
       record: name, digest, time, path, label and score of the clip.
       scores: [s] a_G of its segments.
       features: [s, d].
       settings: of the decisions.
-      window: of the history.
+      history_settings: see `HistorySettings`.
 
     Returns:
       Whether the section was looked back over, after which `with_smoothing` is due.
     """
-    key = place.machine, place.section
+    key = monitored.machine, monitored.section
     clip_time, last = record.time, last_time(history, *key)
-    distance = clip_distance(features, place.known.trained)
-    evidence = weigh(record.score, distance, place.known.scores, place.known.distances)
+    distance = clip_distance(features, monitored.known.trained)
+    evidence = weigh(record.score, distance, monitored.known.scores, monitored.known.distances)
     p_smoothed = float("nan")
-    if place.smoothed is not None:
+    if monitored.smoothed is not None:
         mean = features.mean(0, dtype=np.float64)
-        p_smoothed, p = place.smoothed.p_values(record.score, distance, mean)
+        p_smoothed, p = monitored.smoothed.p_values(record.score, distance, mean)
         evidence = evidence._replace(p=p)
     p = chosen_p(evidence, settings)
     before = level_before(history, *key, settings)
     level = next_level(before, p, settings)
-    held_back = window.hold_back and is_held_back(p, settings)
+    held_back = history_settings.hold_back and is_held_back(p, settings)
     record = record._replace(distance=distance, level=level.name, **evidence._asdict())
-    options = dict(keep_items=window.keep_items, keep_days=window.keep_days)
+    options = dict(keep_items=history_settings.keep_items, keep_days=history_settings.keep_days)
     number, smoothed = history.append(
         *key, record, scores, features, evidence=not held_back, **options
     )
-    where = {"machine": place.machine, "section": place.section, "clip": number}
+    where = {"machine": monitored.machine, "section": monitored.section, "clip": number}
     name = {"name": record.name}
     history.emit(
         "clip",
@@ -115,26 +115,31 @@ def append_judged(
     if last is not None and clip_time < last - CLOCK_STEP:
         history.emit("clock_back", **where, **name, time=clip_time, before=last)
     count = clips_since_reset(history, *key)
-    if count % window.drift_clips == 0:
-        _compare(history, place, where, settings, window)
-    looks_back = count % window.look_back_clips == 0
+    if count % history_settings.drift_clips == 0:
+        _compare(history, monitored, where, settings, history_settings)
+    looks_back = count % history_settings.look_back_clips == 0
     if looks_back:
-        _look_back(history, place, where, settings, window)
+        _look_back(history, monitored, where, settings, history_settings)
     return looks_back
 
 
-def with_smoothing(history: History, place: Place, settings: Settings, window: Window) -> Place:
+def with_smoothing(
+    history: History,
+    monitored: MonitoredSection,
+    settings: Settings,
+    history_settings: HistorySettings,
+) -> MonitoredSection:
     """Takes Eq. 7's score into a section's evidence, or out of it, as the last look back says."""
-    if not may_join(settings, window):
-        return place._replace(smoothed=None)
+    if not may_join(settings, history_settings):
+        return monitored._replace(smoothed=None)
     needed = normals_needed(settings.alarm_days, settings)
-    evidence = load_evidence(history, place.machine, place.section, place.known, needed)
-    return place._replace(smoothed=evidence)
+    evidence = load_evidence(history, monitored.machine, monitored.section, monitored.known, needed)
+    return monitored._replace(smoothed=evidence)
 
 
-def may_join(settings: Settings, window: Window) -> bool:
+def may_join(settings: Settings, history_settings: HistorySettings) -> bool:
     """Returns whether the settings let Eq. 7's score join the other two statistics."""
-    return window.join and settings.evidence == "both"
+    return history_settings.join and settings.evidence == "both"
 
 
 def chosen_p(evidence: Evidence, settings: Settings) -> float:
@@ -181,30 +186,45 @@ def number_or_none(value: float) -> float | None:
 
 
 def _compare(
-    history: History, place: Place, where: dict[str, Any], settings: Settings, window: Window
+    history: History,
+    monitored: MonitoredSection,
+    where: dict[str, Any],
+    settings: Settings,
+    history_settings: HistorySettings,
 ) -> None:
     """Tests the last clips for drift, and emits the outcome."""
     clips = history.connection.execute(
         "SELECT clip.id FROM clip JOIN section ON section.id = clip.section "
         "WHERE machine = ? AND section.section = ? ORDER BY clip.id DESC LIMIT ?",
-        (place.machine, place.section, window.drift_clips),
+        (monitored.machine, monitored.section, history_settings.drift_clips),
     ).fetchall()
-    features = history.mean_features(place.machine, place.section, [clip for (clip,) in clips])
-    level = drift_level(window.drift_days, settings.clips_per_day, window.drift_clips)
-    drift = two_sample(place.known.features, features, level=level)
+    features = history.mean_features(
+        monitored.machine, monitored.section, [clip for (clip,) in clips]
+    )
+    level = drift_level(
+        history_settings.drift_days, settings.clips_per_day, history_settings.drift_clips
+    )
+    drift = two_sample(monitored.known.features, features, level=level)
     history.emit("drift", **where, **drift._asdict(), warning=drift.p <= level)
 
 
 def _look_back(
-    history: History, place: Place, where: dict[str, Any], settings: Settings, window: Window
+    history: History,
+    monitored: MonitoredSection,
+    where: dict[str, Any],
+    settings: Settings,
+    history_settings: HistorySettings,
 ) -> None:
     """Looks back over the section's clips, and emits which of them stand out."""
-    key, known = (place.machine, place.section), place.known
+    key, known = (monitored.machine, monitored.section), monitored.known
     needed = normals_needed(settings.alarm_days, settings)
-    joins = may_join(settings, window) and part_normals(len(known.features), needed) is not None
+    joins = (
+        may_join(settings, history_settings)
+        and part_normals(len(known.features), needed) is not None
+    )
     if joins:
         known = choosing_normals(known, needed)
-    back = look_back(history, *key, known, place.aggregate)
+    back = look_back(history, *key, known, monitored.aggregate)
     if back is None:
         return
     k, reason = back.choice.k, back.choice.description

@@ -1,4 +1,4 @@
-"""What the page shows, read from the history's database while the service writes to it."""
+"""Reads the page's content from the history's database while the service writes to it."""
 
 import contextlib
 import json
@@ -153,8 +153,10 @@ def _neighbors(connection: sqlite3.Connection, row: sqlite3.Row) -> Rows:
     out = []
     for other, distance in nearest.items():
         fields = "id, name, time, score, p, level, acknowledged"
-        found = connection.execute(f"SELECT {fields} FROM clip WHERE id = ?", (other,)).fetchone()
-        out.append(dict(found) | {"distance": distance})
+        row_of_other = connection.execute(
+            f"SELECT {fields} FROM clip WHERE id = ?", (other,)
+        ).fetchone()
+        out.append(dict(row_of_other) | {"distance": distance})
     return out
 
 

@@ -24,13 +24,13 @@ def shard_command(
       history: folder for a folder of that name.
       without: the option that asks for several processes; the page's options are left out too.
     """
-    kept, page = [], ("--serve", "--host", "--token")
+    remaining, page = [], ("--serve", "--host", "--token")
     for argument, before in zip(arguments, ["", *arguments]):
         is_value = before in page and not argument.startswith("-")
         if argument.partition("=")[0] not in (*page, without) and not is_value:
-            kept.append(argument)
+            remaining.append(argument)
     return [
-        *(sys.executable, "-m", "jax_dns", "monitor", *kept, f"--machines={machine}"),
+        *(sys.executable, "-m", "jax_dns", "monitor", *remaining, f"--machines={machine}"),
         *(f"--inbox={inbox / machine}", f"--history={history / machine}"),
     ]
 

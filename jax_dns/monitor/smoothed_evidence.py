@@ -25,7 +25,7 @@ from jax_dns.smoothing.adaptive import FEWEST_KNOWN
 
 
 class SmoothedEvidence(NamedTuple):
-    """What a section's new clips are smoothed over, and compared with.
+    """The clips that a section's new ones are smoothed over, and the normals to compare with.
 
     Attributes:
       k: K, the clip itself counted.
@@ -139,7 +139,7 @@ def store_choice(
 def load_evidence(
     history: History, machine: str, section: int, known: KnownNormals, needed: int
 ) -> SmoothedEvidence | None:
-    """Returns what new clips are smoothed over; None while smoothing isn't among the evidence.
+    """Returns a section's smoothed evidence; None while Eq. 7's score isn't part of the evidence.
 
     Clips that people called normal are calibrating normals too, as they are of the other p-values.
 
@@ -158,13 +158,13 @@ def load_evidence(
     scores, _, features = clip_statistics(history, machine, section, choice["clips"])
     own_scores, own_distances = known.scores[parts[1]], known.distances[parts[1]]
     own_features = known.features[parts[1]]
-    told = history.connection.execute(
+    acknowledged = history.connection.execute(
         "SELECT clip.id FROM clip JOIN section ON section.id = clip.section "
         "WHERE machine = ? AND section.section = ? AND acknowledged = 'normal' ORDER BY clip.id",
         (machine, section),
     ).fetchall()
-    if told:
-        more = clip_statistics(history, machine, section, [number for (number,) in told])
+    if acknowledged:
+        more = clip_statistics(history, machine, section, [number for (number,) in acknowledged])
         own_scores = np.concatenate([own_scores, more[0]])
         own_distances = np.concatenate([own_distances, more[1]])
         own_features = np.concatenate([own_features, more[2]])

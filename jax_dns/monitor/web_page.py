@@ -1,4 +1,4 @@
-"""The page: machines at a glance, alarms with their sound, and what people say of them.
+"""The page: machines at a glance, alarms with their sound, and buttons to acknowledge them.
 
 It reads the history's database and leaves requests in it; the service alone changes anything else.
 There is no way to upload a file, and names reach the page as JSON, which it shows as text.
@@ -111,10 +111,10 @@ def make_app(folder: Path, formats: dict[str, Format], *, token: str = "") -> St
 
     def data(read: Any) -> Response:
         with page_data.reading(folder) as connection:
-            found = read(connection)
-        if found is None:
+            content = read(connection)
+        if content is None:
             return JSONResponse({"error": "not there"}, 404)
-        return JSONResponse(found)
+        return JSONResponse(content)
 
     def overview(request: Request) -> Response:
         return data(page_data.sections)
@@ -186,7 +186,7 @@ def file_route(name: str) -> Route:
 
 
 def guarded(routes: Sequence[BaseRoute], token: str) -> Starlette:
-    """Makes an application that answers only those who may see it.
+    """Makes an application that answers authorised requests only.
 
     Args:
       routes: of the application.
@@ -194,8 +194,8 @@ def guarded(routes: Sequence[BaseRoute], token: str) -> Starlette:
     """
 
     async def guard(request: Request, call_next: Any) -> Response:
-        given = _given_token(request)
-        if token and not hmac.compare_digest(given.encode(), token.encode()):
+        request_token = _given_token(request)
+        if token and not hmac.compare_digest(request_token.encode(), token.encode()):
             return PlainTextResponse("expected ?token=... in the address", 403, HEADERS)
         if not token and request.url.hostname not in LOOPBACK:  # another site's name for this one
             return PlainTextResponse("expected localhost in the address", 403, HEADERS)

@@ -22,7 +22,7 @@ def test_smoothed_scores_are_those_of_the_cosine(tmp_path):
     with contextlib.closing(monitor.history) as history:
         service.run(monitor, lambda event: None, once=True)
         items = history.smoothed("fan", 0)
-        known = monitor.places["fan", 0].known
+        known = monitor.sections["fan", 0].known
     raw = np.concatenate([toy.score(toy.noise(number), 0)[1] for number in range(12)])
     pool = items.evidence
     expected = smooth(items.score, raw, 4, pool=pool, metric="cosine")

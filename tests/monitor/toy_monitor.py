@@ -18,7 +18,7 @@ from jax_dns.data.decode import Format
 from jax_dns.errors import InputError
 from jax_dns.monitor import service
 from jax_dns.monitor.decisions import Settings
-from jax_dns.monitor.judge import Window
+from jax_dns.monitor.judge import HistorySettings
 from jax_dns.pipeline.clip_scorer import ClipScorer
 from jax_dns.pipeline.lock import workdir_lock
 from jax_dns.segments_file import Segments
@@ -26,7 +26,7 @@ from jax_dns.segments_file import Segments
 RATE, SEGMENT, D = 8000, 400, 4
 FILES = service.FileSettings(settle=0.05, patience=0.1, poll=0.05)
 SETTINGS = Settings(0.05, 0.02, 1440.0, 2, 3)  # p-values of 0.09 are hits
-WINDOW = Window(keep_items=60, drift_clips=15, drift_days=0.1)
+HISTORY_SETTINGS = HistorySettings(keep_items=60, drift_clips=15, drift_days=0.1)
 
 
 def score(samples, section):
@@ -64,7 +64,12 @@ def noise(seed, level=1.0, n=1000):
 
 def open_toy(inbox, folder, **options):
     """Opens a monitor with the toy's scorer and settings."""
-    options = {"k": 4, "settings": SETTINGS, "files": FILES, "window": WINDOW} | options
+    options = {
+        "k": 4,
+        "settings": SETTINGS,
+        "files": FILES,
+        "history_settings": HISTORY_SETTINGS,
+    } | options
     return service.open_monitor({"fan": options.pop("scorer", scorer())}, inbox, folder, **options)
 
 
