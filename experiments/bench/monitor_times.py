@@ -40,6 +40,8 @@ from jax_dns.data.decode import Format
 from jax_dns.monitor import service
 from jax_dns.monitor.database import ROWS, write_lists
 from jax_dns.monitor.history import ClipRecord, History
+from jax_dns.monitor.inbox import FileSettings
+from jax_dns.monitor.judge import HistorySettings
 from jax_dns.monitor.neighbor_lists import search, shift_rows, smoothed_scores
 from jax_dns.pipeline.clip_scorer import ClipScorer, scorer
 from jax_dns.pipeline.embed import MACHINE, Applied
@@ -267,8 +269,8 @@ def sustained(folder: Path, clips: int, out, *, networks: bool) -> None:
         inbox,
         folder / "history",
         k=K,
-        files=service.FileSettings(take=True, settle=0.0),
-        history_settings=service.HistorySettings(keep_items=20_000),
+        files=FileSettings(take=True, settle=0.0),
+        history_settings=HistorySettings(keep_items=20_000),
     )
     batch = max(1, clips // 10)
     for number in range(10):

@@ -133,9 +133,9 @@ def _run_per_machine(options: argparse.Namespace, arguments: list[str]) -> None:
 
 def _serve_and_run(options: argparse.Namespace, folder: Path, settings: Any) -> None:
     from jax_dns.commands.run_command import keep_compiled
-    from jax_dns.monitor.inbox import RULE
+    from jax_dns.monitor.inbox import RULE, FileSettings
     from jax_dns.monitor.judge import HistorySettings
-    from jax_dns.monitor.service import FileSettings, open_monitor, run
+    from jax_dns.monitor.service import open_monitor, run
     from jax_dns.monitor.unit_features import with_unit_features
     from jax_dns.pipeline.clip_scorer import open_scorers
     from jax_dns.pipeline.index import split_commas

@@ -25,6 +25,16 @@ class Arrival(NamedTuple):
     changed: int  # ns since 1970
 
 
+class FileSettings(NamedTuple):
+    """How files of the inbox are taken."""
+
+    rule: str = RULE  # regular expression with groups machine and section
+    settle: float = 1.0  # s that a file stays the same until it is whole
+    patience: float = 30.0  # s that a file may be unreadable before it goes to the quarantine
+    poll: float = 1.0  # s between two looks at the folder
+    take: bool = False  # move scored files into the history's folder
+
+
 class Inbox:
     """Watches a folder and everything below it.
 

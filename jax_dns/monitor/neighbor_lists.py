@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-# Of features in a matrix product: larger ones are shared among threads, at three times the CPU time.
+# Of features in a matrix product: larger ones are shared among threads, for thrice the CPU time.
 BLOCK_ROWS = 2**9
 PAIRS = 2**24  # approximate distances held at a time, 4 bytes each
 FEWEST_QUERIES = 8  # searched for together, however long the history

@@ -19,7 +19,7 @@ from jax_dns.monitor.acknowledge import acknowledged_normals, apply_requests
 from jax_dns.monitor.decisions import Settings, hit_level, normals_needed
 from jax_dns.monitor.files_done import files_done, put_away, readable, record_file, taken_path
 from jax_dns.monitor.history import ClipRecord, History
-from jax_dns.monitor.inbox import RULE, Arrival, Inbox, label_of, section_of_path
+from jax_dns.monitor.inbox import Arrival, FileSettings, Inbox, label_of, section_of_path
 from jax_dns.monitor.judge import (
     CLOCK_STEP,
     HistorySettings,
@@ -34,16 +34,6 @@ from jax_dns.segments_file import Clips, clip_scores
 RETRY = 5.0  # s before a full disk is tried again
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 Log = Callable[[dict[str, Any]], None]
-
-
-class FileSettings(NamedTuple):
-    """How files of the inbox are taken."""
-
-    rule: str = RULE  # regular expression with groups machine and section
-    settle: float = 1.0  # s that a file stays the same until it is whole
-    patience: float = 30.0  # s that a file may be unreadable before it goes to the quarantine
-    poll: float = 1.0  # s between two looks at the folder
-    take: bool = False  # move scored files into the history's folder
 
 
 class Monitor(NamedTuple):

@@ -18,13 +18,14 @@ from jax_dns.data.decode import Format
 from jax_dns.errors import InputError
 from jax_dns.monitor import service
 from jax_dns.monitor.decisions import Settings
+from jax_dns.monitor.inbox import FileSettings
 from jax_dns.monitor.judge import HistorySettings
 from jax_dns.pipeline.clip_scorer import ClipScorer
 from jax_dns.pipeline.lock import workdir_lock
 from jax_dns.segments_file import Segments
 
 RATE, SEGMENT, D = 8000, 400, 4
-FILES = service.FileSettings(settle=0.05, patience=0.1, poll=0.05)
+FILES = FileSettings(settle=0.05, patience=0.1, poll=0.05)
 SETTINGS = Settings(0.05, 0.02, 1440.0, 2, 3)  # p-values of 0.09 are hits
 HISTORY_SETTINGS = HistorySettings(keep_items=60, drift_clips=15, drift_days=0.1)
 
