@@ -1,7 +1,8 @@
 """The monitor's times: from a file to its event, against the size of the history; clips a minute.
 
     python experiments/bench/monitor_times.py [--sizes 1000 10000 100000] [--clips 20]
-    python experiments/bench/monitor_times.py --sustained 10000
+    python experiments/bench/monitor_times.py --sustained 300
+    python experiments/bench/monitor_times.py --sustained 10000 --no-networks
 
 The history is of one section: clusters of 1000 items of d = 128 features, far from each other, so
 that its exact neighbour lists can be computed cluster by cluster however many items there are. K is
@@ -12,13 +13,15 @@ file is moved into the inbox to the moment that its event is printed, and includ
 notice, decoding, both networks, p-values, the history and its synchronisation with the disk. The
 CPU columns are the process's time on all cores together, which other processes hardly change.
 
---sustained counts clips a minute and memory over many clips of two short segments whose a_G and f_D
-take no time, with a window of 20,000 items: what the monitor itself costs. Prints CSV.
+--sustained counts clips a minute and memory, with files waiting in the inbox and a window of 20,000
+items. With --no-networks the clips have two short segments whose a_G and f_D take no time: what the
+monitor itself costs, and its memory over many clips. Prints CSV.
 """
 
 import argparse
 import csv
 import os
+import shutil
 import sys
 import tempfile
 import threading
@@ -37,6 +40,8 @@ from jax_dns.data.decode import Format
 from jax_dns.monitor import service
 from jax_dns.monitor.database import ROWS, write_lists
 from jax_dns.monitor.history import ClipRecord, History
+from jax_dns.monitor.inbox import FileSettings
+from jax_dns.monitor.judge import HistorySettings
 from jax_dns.monitor.neighbor_lists import search, shift_rows, smoothed_scores
 from jax_dns.pipeline.clip_scorer import ClipScorer, scorer
 from jax_dns.pipeline.embed import MACHINE, Applied
@@ -57,6 +62,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 10_000, 100_000])
     parser.add_argument("--clips", type=int, default=20, help="timed for each size")
     parser.add_argument("--sustained", type=int, default=0, help="clips; instead of the sizes")
+    parser.add_argument(
+        "--no-networks", action="store_true", help="short clips whose scores take no time"
+    )
     parser.add_argument(
         "--folder",
         type=Path,
@@ -79,7 +87,7 @@ def main(arguments: list[str] | None = None) -> None:
             return
         if options.sustained:
             out.writerow(["clips", "seconds", "clips a minute", "resident MiB"])
-            sustained(folder, options.sustained, out)
+            sustained(folder, options.sustained, out, networks=not options.no_networks)
             return
         score = paper_networks()
         names = ["items", "median s", "largest s", "networks s", "CPU s", "networks CPU s"]
@@ -197,7 +205,7 @@ def latency(folder: Path, n: int, score, clips: int) -> list:
     history.close()
 
     def log(event):
-        if event["event"] == "clip":
+        if event["event"] == "clip" and event["name"] in moved:  # not an earlier call's last one
             printed[event["name"]] = time.perf_counter(), time.process_time()
             if len(printed) == clips + 2:
                 raise KeyboardInterrupt
@@ -239,30 +247,35 @@ def latency(folder: Path, n: int, score, clips: int) -> list:
     return [n, *figures, *(f"{x:.0f}" for x in (resident, *sizes))]
 
 
-def sustained(folder: Path, clips: int, out) -> None:
-    """Sends many short clips and prints the rate and the memory ten times."""
+def sustained(folder: Path, clips: int, out, *, networks: bool) -> None:
+    """Sends many clips and prints the rate and the memory ten times."""
     rng = np.random.default_rng(0)
+    segments, length = (SEGMENTS, SECONDS * RATE) if networks else (2, 1600)
+    random_networks = paper_networks() if networks else None
 
     def score(samples, section):
-        features = (centre(0) + rng.normal(size=(2, D))).astype(np.float32)
-        return rng.normal(size=2).astype(np.float32), features
+        scores = rng.normal(size=segments)
+        if networks:
+            scores, _ = random_networks(samples, section)
+        features = centre(0) + rng.normal(size=(segments, D))
+        return scores.astype(np.float32), features.astype(np.float32)
 
+    folder = folder / ("sustained" if networks else "sustained-no-networks")
+    shutil.rmtree(folder, ignore_errors=True)  # of an earlier call
     inbox = folder / "inbox"
     inbox.mkdir(parents=True)
-    window = service.Window(keep_items=20_000)
-    files = service.FileSettings(take=True, settle=0.0)
     monitor = service.open_monitor(
-        {"fan": clip_scorer(score, 1600)},
+        {"fan": clip_scorer(score, length)},
         inbox,
         folder / "history",
         k=K,
-        files=files,
-        window=window,
+        files=FileSettings(take=True, settle=0.0),
+        history_settings=HistorySettings(keep_items=20_000),
     )
     batch = max(1, clips // 10)
     for number in range(10):
         for i in range(batch):
-            noise = (1000 * rng.normal(size=1600)).astype(np.int16)
+            noise = (1000 * rng.normal(size=length)).astype(np.int16)
             soundfile.write(inbox / f"{number * batch + i:06d}.wav", noise, RATE)
         start = time.perf_counter()
         service.run(monitor, lambda event: None, once=True)

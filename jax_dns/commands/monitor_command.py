@@ -1,4 +1,4 @@
-"""`jax-dns monitor`: the operating phase, a trained run that scores what arrives in a folder."""
+"""`jax-dns monitor`: the operating phase, in which a trained run scores arriving recordings."""
 
 import argparse
 import contextlib
@@ -11,10 +11,21 @@ from typing import Any
 from jax_dns.commands.parser import Parser
 from jax_dns.errors import InputError
 
+# Fields of the smoothing rule that the monitor follows with one value only.
+SMOOTHING = {
+    "name": "uniform",
+    "unit": "segment",
+    "groups": "section",
+    "transform": "none",
+    "same_clip": True,
+    "outside_pool": "smooth",
+}
+PER_MACHINE = "--per-machine"
 DESCRIPTION = """Score recordings as they arrive in a folder, keep their history, and raise alarms.
 
   jax-dns monitor --workdir=runs/mine --inbox=/recordings --history=/var/history
   jax-dns monitor --workdir=runs/mine --inbox=/recordings --history=/var/history --serve
+  jax-dns monitor --workdir=runs/mine --inbox=/recordings --history=/var/history --per-machine
   jax-dns monitor acknowledge --history=/var/history --clip=123 --as=normal
   jax-dns monitor export --history=/var/history --out=items.parquet
   jax-dns monitor check --history=/var/history
@@ -45,6 +56,11 @@ def _watch(arguments: list[str]) -> None:
     parser.add_argument("--history", required=True, type=Path, help="folder for the history")
     parser.add_argument("--once", action="store_true", help="stop when the inbox is dealt with")
     parser.add_argument("--machines", default="", help="of the run: fan,pump (all)")
+    parser.add_argument(
+        PER_MACHINE,
+        action="store_true",
+        help="a process for each machine type, with INBOX/<machine> and HISTORY/<machine>",
+    )
     parser.add_argument("--seed", type=int, help="of the training, of a run with several")
     parser.add_argument("--k", type=int, help="K of the smoothed scores (the history's, or 16)")
     files = parser.add_argument_group("files")
@@ -52,13 +68,18 @@ def _watch(arguments: list[str]) -> None:
     files.add_argument("--settle", type=float, default=1.0, help="s a whole file is unchanged (1)")
     files.add_argument("--patience", type=float, default=30.0, help="s until the quarantine (30)")
     files.add_argument("--take", action="store_true", help="move scored files to the history")
-    kept = parser.add_argument_group("history")
-    kept.add_argument("--keep-items", type=int, help="segments of a section to keep (all)")
-    kept.add_argument("--keep-days", type=float, help="days to keep them (all)")
-    kept.add_argument(
+    keeping = parser.add_argument_group("history")
+    keeping.add_argument("--keep-items", type=int, help="segments of a section to keep (all)")
+    keeping.add_argument("--keep-days", type=float, help="days to keep them (all)")
+    keeping.add_argument(
         "--all-evidence", action="store_true", help="clips in alarm may be neighbours too"
     )
     add_decision_options(parser)
+    parser.add_argument(
+        "--no-smoothed-evidence",
+        action="store_true",
+        help="alarms never take Eq. 7's score in (while the adaptive rule says that it separates)",
+    )
     parser.add_argument(
         "--drift-days", type=float, default=30.0, help="days between false drift warnings (30)"
     )
@@ -73,6 +94,9 @@ def _watch(arguments: list[str]) -> None:
     for name in ("workdir", "inbox"):
         if not getattr(options, name).is_dir():
             raise InputError(f"--{name}: {getattr(options, name)} is not a folder")
+    if options.per_machine:
+        _run_per_machine(options, arguments)
+        return
     from jax_dns.monitor.database import make_folder
     from jax_dns.pipeline.lock import workdir_lock
 
@@ -80,29 +104,62 @@ def _watch(arguments: list[str]) -> None:
         _serve_and_run(options, folder, settings)
 
 
+def _run_per_machine(options: argparse.Namespace, arguments: list[str]) -> None:
+    from jax_dns.data.decode import Format
+    from jax_dns.monitor.database import make_folder
+    from jax_dns.monitor.shards import run_shards, shard_command
+    from jax_dns.pipeline.index import split_commas
+    from jax_dns.pipeline.workdir import machines_with_segments, read_config
+
+    workdir, inbox = options.workdir.absolute(), options.inbox.absolute()
+    config = read_config(workdir)
+    known = machines_with_segments(config, workdir)
+    machines = split_commas(options.machines) or known
+    for name in machines:
+        if name not in known:
+            raise InputError(f"machines: {name}, expected some of {', '.join(known)}")
+        make_folder(inbox / name)
+    places = dict(inbox=inbox, history=options.history.absolute(), without=PER_MACHINE)
+    commands = {name: shard_command(arguments, name, **places) for name in machines}
+    folders = {name: options.history.absolute() / name for name in machines}
+    d = config.data
+    formats = dict.fromkeys(machines, Format(d.sample_rate, d.channel, d.resample))
+    with _page(options, folders, formats):
+        codes = run_shards(commands, print_event)
+    failed = [f"{name} (exit code {code})" for name, code in codes.items() if code]
+    if failed:
+        raise InputError(f"monitors that ended early: {', '.join(failed)}")
+
+
 def _serve_and_run(options: argparse.Namespace, folder: Path, settings: Any) -> None:
     from jax_dns.commands.run_command import keep_compiled
-    from jax_dns.monitor.inbox import RULE
-    from jax_dns.monitor.judge import Window
-    from jax_dns.monitor.service import FileSettings, open_monitor, run
+    from jax_dns.monitor.inbox import RULE, FileSettings
+    from jax_dns.monitor.judge import HistorySettings
+    from jax_dns.monitor.service import open_monitor, run
+    from jax_dns.monitor.unit_features import with_unit_features
     from jax_dns.pipeline.clip_scorer import open_scorers
     from jax_dns.pipeline.index import split_commas
+    from jax_dns.pipeline.workdir import read_config
 
     keep_compiled(True)
-    scorers = open_scorers(
-        options.workdir.absolute(), seed=options.seed, machines=split_commas(options.machines)
-    )
+    workdir = options.workdir.absolute()
+    metric = followed_metric(read_config(workdir), workdir)
+    machines = split_commas(options.machines)
+    scorers = open_scorers(workdir, seed=options.seed, machines=machines)
+    if metric == "cosine":
+        scorers = {name: with_unit_features(scorer) for name, scorer in scorers.items()}
     files = FileSettings(
         options.rule or RULE,
         options.settle,
         options.patience,
         take=options.take,
     )
-    window = Window(
+    history_settings = HistorySettings(
         not options.all_evidence,
         options.keep_items,
         options.keep_days,
         drift_days=options.drift_days,
+        join=not options.no_smoothed_evidence,
     )
     monitor = open_monitor(
         scorers,
@@ -111,19 +168,49 @@ def _serve_and_run(options: argparse.Namespace, folder: Path, settings: Any) -> 
         k=options.k,
         settings=settings,
         files=files,
-        window=window,
+        history_settings=history_settings,
     )
     with contextlib.closing(monitor.history), contextlib.ExitStack() as stack:
-        if options.serve is not None:
-            try:
-                from jax_dns.monitor.web_page import serve
-            except ImportError as error:
-                raise InputError(f"--serve: needs the extra monitor ({error})") from error
-            formats = {name: scorer.audio_format for name, scorer in scorers.items()}
-            listening = dict(host=options.host, port=options.serve, token=options.token)
-            address = stack.enter_context(serve(folder, formats, **listening))
-            print(f"page: {address}", file=sys.stderr, flush=True)
+        formats = {name: scorer.audio_format for name, scorer in scorers.items()}
+        stack.enter_context(_page(options, folder, formats))
         run(monitor, print_event, once=options.once)
+
+
+def followed_metric(config: Any, workdir: Path) -> str:
+    """Returns a run's metric, "euclidean" or "cosine".
+
+    Raises:
+      InputError: the run smooths in a way that the monitor doesn't.
+    """
+    for field, expected in SMOOTHING.items():
+        value = config.smoothing.get(field, expected)
+        if value != expected:
+            raise InputError(
+                f"{workdir}: smoothing.{field} is {value!r}, expected {expected!r}, the only one "
+                f"that the monitor follows (run again with --config.smoothing.{field}={expected}; "
+                "trained components are kept)"
+            )
+    return config.smoothing.metric
+
+
+@contextlib.contextmanager
+def _page(
+    options: argparse.Namespace, folders: Path | dict[str, Path], formats: dict[str, Any]
+) -> Iterator[None]:
+    """Serves the page of a history, or of one for each machine type, if it is asked for."""
+    if options.serve is None:
+        yield
+        return
+    try:
+        from jax_dns.monitor.shards_page import make_shards_app
+        from jax_dns.monitor.web_page import make_app, serve
+    except ImportError as error:
+        raise InputError(f"--serve: needs the extra monitor ({error})") from error
+    make = make_app if isinstance(folders, Path) else make_shards_app
+    app = make(folders, formats, token=options.token)
+    with serve(app, host=options.host, port=options.serve, token=options.token) as address:
+        print(f"page: {address}", file=sys.stderr, flush=True)
+        yield
 
 
 def print_event(event: dict[str, Any]) -> None:
@@ -158,10 +245,14 @@ def decision_settings(options: argparse.Namespace) -> Any:
 def _acknowledge(arguments: list[str]) -> None:
     from jax_dns.monitor.acknowledge import KINDS, send_request
 
-    parser = Parser("monitor acknowledge", "Tell the monitor, running or not, what a clip was.")
+    parser = Parser(
+        "monitor acknowledge", "Say that a clip was normal or a fault, or that maintenance is done."
+    )
     parser.add_argument("--history", required=True, type=Path, help="folder of the history")
     parser.add_argument("--clip", required=True, type=int, help="its number in the events")
-    parser.add_argument("--as", required=True, dest="kind", choices=KINDS, help="what it was")
+    parser.add_argument(
+        "--as", required=True, dest="kind", choices=KINDS, help="normal, fault or maintenance"
+    )
     options = parser.parse_args(arguments)
     send_request(options.history.absolute(), options.clip, options.kind)
 

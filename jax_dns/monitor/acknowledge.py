@@ -1,7 +1,7 @@
-"""What people tell the monitor: this was normal, this was a fault, maintenance is done.
+"""Requests of people: a clip was normal, a clip was a fault, maintenance is done.
 
-Anyone may add a request to the history's database, the page and the command line do. The service
-alone applies them, in the order that they came.
+The page and the command line add requests to the history's database. The service alone applies
+them, in the order of their arrival.
 """
 
 import contextlib
@@ -15,6 +15,7 @@ from jaxtyping import Float
 from jax_dns.errors import InputError
 from jax_dns.monitor.database import DATABASE, connect
 from jax_dns.monitor.history import History
+from jax_dns.monitor.smoothed_evidence import forget_choice
 
 KINDS = ("normal", "fault", "maintenance")
 
@@ -25,9 +26,9 @@ def send_request(folder: Path, clip: int, kind: str) -> None:
     Args:
       folder: of the history.
       clip: number of a clip in the history; for "maintenance", any clip of the section.
-      kind: "normal": the clip is evidence for others and one of the known normals, and the
-        section's level starts anew; "fault": the clip stays out of the evidence; "maintenance": the
-        section's history starts anew.
+      kind: "normal": other clips may take it as a neighbour, it is one of the known normals, and
+        the section's level starts anew; "fault": no other clip may take it as a neighbour;
+        "maintenance": the section's items expire, and its level starts anew.
 
     Raises:
       InputError: no such history, clip or kind.
@@ -50,7 +51,7 @@ def apply_requests(history: History) -> list[tuple[str, int]]:
     """Applies the requests that are waiting, each in a transaction of its own.
 
     Returns:
-      The sections whose known normals have changed.
+      The sections whose known normals have changed, or whose history starts anew.
     """
     changed = []
     for number, content in history.connection.execute(
@@ -85,6 +86,7 @@ def _apply(history: History, clip: int, kind: str) -> list[tuple[str, int]]:
     where: dict[str, Any] = {"machine": machine, "section": section, "clip": clip, "name": name}
     if kind == "maintenance":
         history.expire(machine, section, keep_items=0)
+        forget_choice(history, machine, section)
     else:
         query("UPDATE clip SET acknowledged = ? WHERE id = ?", (kind, clip))
         history.set_evidence(machine, section, clip, kind == "normal")
@@ -94,4 +96,4 @@ def _apply(history: History, clip: int, kind: str) -> list[tuple[str, int]]:
             (number, number),
         )
     history.emit("acknowledged", **where, kind=kind)
-    return [(machine, section)] if kind != "maintenance" else []
+    return [(machine, section)]

@@ -42,7 +42,7 @@ CREATE TABLE request (id INTEGER PRIMARY KEY AUTOINCREMENT, content TEXT);
 
 
 class ClipRecord(NamedTuple):
-    """What is known of a clip besides its segments."""
+    """A clip's row in the history, without its segments."""
 
     name: str
     digest: str  # of its samples
@@ -62,7 +62,7 @@ def connect(path: Path) -> sqlite3.Connection:
     """Opens a database; transactions are begun and ended explicitly.
 
     Raises:
-      InputError: it can't be opened, or isn't one.
+      InputError: the file can't be opened, or isn't a database.
     """
     try:
         connection = sqlite3.connect(path, timeout=WAIT, isolation_level=None)
@@ -87,7 +87,7 @@ def make_folder(folder: Path) -> Path:
 
 
 def read_facts(connection: sqlite3.Connection, path: Path) -> dict[str, int | str]:
-    """Reads a database's facts; {} of a new one.
+    """Reads the settings that a database was made with, by name; {} for a new database.
 
     Raises:
       InputError: it isn't a database.

@@ -34,7 +34,7 @@ class Settings(NamedTuple):
     alarm_days: float = WEEK  # between false alarms, on average
     warning_days: float = 1.0  # between false warnings
     clips_per_day: float = 1440.0  # of a section
-    hits: int = 3  # of the last `window` clips: needed to go on
+    hits: int = 3  # that begin an alarm, among the last `window` clips
     window: int = 5
     evidence: str = "both"  # or "score", "distance": the p-value to decide by
 
@@ -55,8 +55,8 @@ def combined_p(values: Float[np.ndarray, " s"], normals: Float[np.ndarray, "r s"
     """Returns one p-value of several statistics, the conformal p-value of their mean rank.
 
     The clip is ranked together with the normals under each statistic, ties sharing their mean rank.
-    The mean rank treats all r + 1 clips alike, so the clip's place among the mean ranks is a valid
-    p-value, however the statistics depend on each other.
+    The mean rank is the same function of each of the r + 1 clips, so the new clip's rank among the
+    mean ranks gives a valid p-value, however the statistics depend on each other.
 
     Args:
       values: [s] statistics of the clip, higher for more anomalous.
@@ -118,8 +118,7 @@ def hit_level(days: float, settings: Settings) -> float:
 
         level * P(Binomial(window - 1, level) >= hits - 1) = 1 / (days * clips_per_day).
 
-    Clips of one machine are not independent; what they have in common makes several hits in a row
-    more frequent than this.
+    Clips of one machine are not independent: several hits in a row are more frequent than this.
 
     Args:
       days: between false alarms.
@@ -144,7 +143,8 @@ def normals_needed(days: float, settings: Settings) -> int:
 def next_level(before: Level, p: float, settings: Settings) -> Level:
     """Returns a section's level after a clip.
 
-    On: `hits` of the last `window` clips are hits, the newest among them. Off: none of them is.
+    A level begins at a clip that is a hit, with `hits` hits among the last `window` clips. It ends
+    when none of the last `window` clips is a hit.
 
     Args:
       before: the level so far.
@@ -188,7 +188,7 @@ def alarm_starts(
 
 
 def check_settings(settings: Settings) -> None:
-    """Raises InputError for settings that make no sense."""
+    """Raises InputError for settings that are out of range or contradict each other."""
     if not 1 <= settings.hits <= settings.window:
         raise InputError(
             f"hits: {settings.hits} of the last {settings.window}, expected 1 or more, and no "

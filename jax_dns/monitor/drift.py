@@ -1,7 +1,7 @@
 """Drift: whether the last clips' features are distributed as the held-out normals' were.
 
 A kernel two-sample test (maximum mean discrepancy, Gaussian kernel). Drift isn't a fault: the
-history follows it. It tells people that the machine, or what is around it, has changed.
+history follows it. It tells people that the machine or its surroundings have changed.
 """
 
 from typing import NamedTuple

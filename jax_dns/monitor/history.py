@@ -4,8 +4,8 @@
     <folder>/features-<number>.f32  one section's features, float32, appended to
 
 A clip is appended in one transaction: its features are written and synchronised, then the database
-commits the rest. The database's count of rows is the truth: what the file of features holds beyond
-it was never committed and is overwritten. So a kill at any moment leaves all of a clip or nothing.
+commits the rest. The database's count of rows decides: features beyond it in the file were never
+committed and are overwritten. So a kill at any moment leaves all of a clip or nothing.
 """
 
 import contextlib
@@ -146,7 +146,7 @@ class History:
         Args:
           machine: the machine type.
           section: product ID.
-          clip: what is known of it; its samples must be new to the section.
+          clip: its row; its samples must be new to the section.
           scores: [s] a_G of its segments.
           features: [s, d] f_D of its segments.
           evidence: other items may take it as a neighbour.
@@ -213,7 +213,7 @@ class History:
         return expired
 
     def set_evidence(self, machine: str, section: int, clip: int, evidence: bool) -> None:
-        """Says whether a clip's items may be others' neighbours, and corrects smoothed scores."""
+        """Sets whether others may take a clip's items as neighbours, and corrects scores."""
         with self.transaction():
             state = self._section(machine, section)
             if state is None:
@@ -260,7 +260,7 @@ class History:
         return largest_difference(self, machine, section)
 
     def emit(self, event: str, **content: Any) -> None:
-        """Adds an event to those that the service prints, with the transaction or not at all."""
+        """Adds an event for the service to print, as a part of the transaction."""
         text = json.dumps({"event": event} | content, ensure_ascii=False, allow_nan=False)
         with self.transaction():
             self.connection.execute(
@@ -270,24 +270,24 @@ class History:
     def _section(
         self, machine: str, section: int, features: Float[np.ndarray, "s d"] | None = None
     ) -> Section | None:
-        """Returns a section's rows; makes the section where features of its first clip come."""
+        """Returns a section's rows; makes the section if features of its first clip are given."""
         key = (machine, section)
         for states in (self._pending or {}, self._sections):
             if key in states:
                 return states[key]
-        found = self.connection.execute(
+        row = self.connection.execute(
             "SELECT id, dimension, origin FROM section WHERE machine = ? AND section = ?", key
         ).fetchone()
-        if found is None and features is None:
+        if row is None and features is None:
             return None
-        if found is None:
+        if row is None:
             origin = features.astype(np.float64).mean(0).astype(np.float32)
             cursor = self.connection.execute(
                 "INSERT INTO section (machine, section, dimension, origin) VALUES (?, ?, ?, ?)",
                 (*key, features.shape[1], origin.tobytes()),
             )
-            found = cursor.lastrowid, features.shape[1], origin.tobytes()
-        state = load_section(self.connection, *found)
+            row = cursor.lastrowid, features.shape[1], origin.tobytes()
+        state = load_section(self.connection, *row)
         (self._sections if self._pending is None else self._pending)[key] = state
         return state
 

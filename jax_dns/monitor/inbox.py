@@ -1,5 +1,6 @@
 """The folder that recordings arrive in: which files are there, and which are whole."""
 
+import logging
 import re
 import time
 from collections.abc import Mapping
@@ -22,6 +23,16 @@ class Arrival(NamedTuple):
     path: Path
     size: int  # bytes
     changed: int  # ns since 1970
+
+
+class FileSettings(NamedTuple):
+    """How files of the inbox are taken."""
+
+    rule: str = RULE  # regular expression with groups machine and section
+    settle: float = 1.0  # s that a file stays the same until it is whole
+    patience: float = 30.0  # s that a file may be unreadable before it goes to the quarantine
+    poll: float = 1.0  # s between two looks at the folder
+    take: bool = False  # move scored files into the history's folder
 
 
 class Inbox:
@@ -47,7 +58,7 @@ class Inbox:
             self._observer.join()
 
     def wait(self, seconds: float) -> None:
-        """Waits for news, or until the time has passed."""
+        """Waits for a change in the folder, or until the time has passed."""
         self._woken.wait(min(seconds, QUIET) if self._appeared else seconds)
         self._woken.clear()
 
@@ -100,29 +111,31 @@ class Inbox:
 
 
 def arrivals(folder: Path) -> list[Arrival]:
-    """Lists what is named as a recording below a folder, by time of change, then by path."""
-    found = []
+    """Lists the files named as recordings below a folder, by time of change, then by path."""
+    files = []
     for path in folder.rglob("*"):
         if path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith("."):
             try:
                 status = path.stat()
             except OSError:  # gone meanwhile, or a broken link
                 continue
-            found.append(Arrival(path, status.st_size, status.st_mtime_ns))
-    return sorted(found, key=lambda arrival: (arrival.changed, str(arrival.path)))
+            files.append(Arrival(path, status.st_size, status.st_mtime_ns))
+    return sorted(files, key=lambda arrival: (arrival.changed, str(arrival.path)))
 
 
-def place(name: str, rule: re.Pattern, sections: Mapping[str, list[int]]) -> tuple[str, int]:
+def section_of_path(
+    name: str, rule: re.Pattern, sections: Mapping[str, list[int]]
+) -> tuple[str, int]:
     """Returns the machine type and section of a file.
 
     Args:
       name: its path within the inbox, with slashes.
-      rule: may have groups "machine" and "section". Otherwise the machine type is the folder named
-        so, or the only one; the section is the machine type's only one.
+      rule: may have groups "machine" and "section". Without "machine", a folder in the path names
+        the machine type, unless there is only one; without "section", there must be only one.
       sections: machine type -> its sections.
 
     Raises:
-      InputError: a name that tells no known machine type and section.
+      InputError: a path without a known machine type and section.
     """
     match = rule.search(name)
     groups = match.groupdict() if match else {}
@@ -174,6 +187,7 @@ def _observe(folder: Path, notice: Any) -> Any:
             if not event.is_directory:
                 notice(event.src_path, "created")
 
+    logging.getLogger("watchdog.observers.inotify").addFilter(_is_no_end)
     observer = Observer()
     try:
         observer.schedule(Handler(), str(folder), recursive=True)
@@ -181,3 +195,8 @@ def _observe(folder: Path, notice: Any) -> Any:
     except OSError:  # no events left, or a file system without them
         return None
     return observer
+
+
+def _is_no_end(record: logging.LogRecord) -> bool:
+    """Returns whether a message is more than the observer's error about its own orderly end."""
+    return "thread is inactive" not in record.getMessage()

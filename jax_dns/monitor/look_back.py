@@ -28,9 +28,9 @@ def look_back(
 ) -> LookBack | None:
     """Smooths a section's live clips by the amount that its known normals choose.
 
-    First faults are alone, and smoothing averages them away. Later, when there are several, the
-    adaptive rule finds that smoothing separates the clips from the known normals, and this says
-    which clips those are; it keeps a_G as long as it doesn't.
+    A first fault has normal neighbours, and smoothing averages it away: the adaptive rule keeps
+    a_G. Once there are several faults the rule finds that smoothing separates the clips from the
+    known normals, and the highest smoothed scores are those of the faults.
 
     Args:
       history: open.

@@ -60,12 +60,16 @@ function strip(values, level) {
   return svg;
 }
 
-function curve(clips, level) {
+function range(clips) {
   const values = clips.flatMap((c) => [c.score, c.smoothed]).filter((v) => v !== null);
-  const low = Math.min(...values), span = Math.max(...values) - low || 1;
+  return [Math.min(...values), Math.max(...values)];
+}
+
+function curve(clips, level) {
+  const [low, high] = range(clips), span = high - low || 1;
   const x = (i) => 10 + 980 * i / Math.max(1, clips.length - 1), y = (v) => 190 - 180 * (v - low) / span;
   const svg = draw("svg", { viewBox: "0 0 1000 200", preserveAspectRatio: "none", role: "img",
-    "aria-label": `Scores of the last ${clips.length} clips, from ${number(low)} to ${number(low + span)}` });
+    "aria-label": `Scores of the last ${clips.length} clips, from ${number(low)} to ${number(high)}` });
   const line = (field, colour, width) => draw("polyline", { fill: "none", stroke: colour, "stroke-width": width,
     "vector-effect": "non-scaling-stroke",
     points: clips.map((c, i) => [i, c[field]]).filter(([, v]) => v !== null).map(([i, v]) => `${x(i)},${y(v)}`).join(" ") });
@@ -75,7 +79,10 @@ function curve(clips, level) {
       svg.prepend(draw("rect", { x: x(i - 0.5), y: 0, width: 980 / Math.max(1, clips.length - 1), height: 200,
         fill: `var(--${c.level})`, opacity: 0.2 }));
     }
-    if (c.p <= level) svg.append(draw("rect", { x: x(i) - 2, y: y(c.score) - 4, width: 4, height: 8, fill: "var(--alarm)" }));
+    if (c.p <= level) {  // a dot, as large on a narrow screen
+      svg.append(draw("path", { d: `M${x(i)} ${y(c.score)}h0.01`, stroke: "var(--alarm)", "stroke-width": 8,
+        "stroke-linecap": "round", "vector-effect": "non-scaling-stroke" }));
+    }
   });
   return svg;
 }
@@ -100,9 +107,10 @@ async function showSection(rows, move) {
   $("section-name").textContent = section(row);
   const facts = [`${row.clips} clips`];
   if (row.drift) facts.push(`drift: p ${number(row.drift.p)}${row.drift.warning ? ", the sound has changed" : ""}`);
-  if (row.look_back) facts.push(`looking back: ${row.look_back.choice}`);
+  if (row.look_back) facts.push(`looking back: ${row.look_back.choice}${row.look_back.joins ? ", part of the evidence" : ""}`);
   $("section-facts").textContent = facts.join(" · ");
   $("hit").textContent = `p at most ${number(row.warning_p)}, a hit towards a warning`;
+  $("range").textContent = `last ${clips.length} clips, ${range(clips).map(number).join(" to ")}`;
   $("curve").replaceChildren(curve(clips, row.warning_p));
   const stood = clips.filter((c) => c.p <= row.warning_p || c.level === "alarm").slice(-8).reverse();
   const last = clips.slice(-5).reverse().filter((c) => !stood.includes(c));
@@ -147,7 +155,7 @@ async function showClip(move) {
   const row = await get(`api/clip/${shown}`);
   $("clip-name").textContent = row.name;
   const facts = { Machine: section(row), Time: when(row.time), "Level after it": row.level,
-    "p, both": number(row.p), "p, score": number(row.p_score), "p, distance": number(row.p_distance),
+    "p, combined": number(row.p), "p, score": number(row.p_score), "p, distance": number(row.p_distance),
     Score: number(row.score), "Gamma quantile": number(row.gamma),
     Evidence: row.evidence ? "counts for others" : "held back", Acknowledged: row.acknowledged || "no" };
   $("clip-facts").replaceChildren(...Object.entries(facts).map(([name, value]) =>

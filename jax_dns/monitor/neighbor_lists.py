@@ -17,7 +17,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-BLOCK_ROWS = 2**13  # of features in one matrix product: 4 MB at d = 128
+# Of features in a matrix product: larger ones are shared among threads, for thrice the CPU time.
+BLOCK_ROWS = 2**9
 PAIRS = 2**24  # approximate distances held at a time, 4 bytes each
 FEWEST_QUERIES = 8  # searched for together, however long the history
 EXACT_VALUES = 2**22  # differences held at a time while distances are summed, 8 bytes each
@@ -33,7 +34,7 @@ class NeighborLists(NamedTuple):
 
 
 class Items(NamedTuple):
-    """What the lists depend on, one entry for each row."""
+    """State of all items, one entry for each row."""
 
     live: Bool[np.ndarray, " n"]  # has a list
     candidate: Bool[np.ndarray, " n"]  # may be in other items' lists
@@ -42,7 +43,7 @@ class Items(NamedTuple):
 
 
 class Changes(NamedTuple):
-    """What a change of candidates does to the lists."""
+    """Effect of new items and of a change of the candidates on the lists."""
 
     touched: Int[np.ndarray, " t"]  # items whose lists may change
     joins: Int[np.ndarray, "p 2"]  # pairs of item and candidate that joins the item's list
@@ -89,7 +90,7 @@ def approximate_distances(
             part = slice(first, first + BLOCK_ROWS)
             block = features[part] - origin[None, :]
             norms = query_norms + np.einsum("nd,nd->n", block, block)[None, :]
-            distances = norms - 2 * (queries @ block.T)
+            distances = norms - 2 * (block @ queries.T).T
             lower[:, part] = distances - share * norms
             upper[:, part] = distances + share * norms
     return lower, upper
@@ -128,7 +129,7 @@ def find_changes(
     origin: Float[np.ndarray, " d"],
     width: int,
 ) -> Changes:
-    """Finds what new items and a change of the candidates do to the lists, in one pass.
+    """Finds the effect of new items and of a change of the candidates on the lists, in one pass.
 
     Args:
       before: the items; rows that are new are neither live nor candidates.
@@ -175,11 +176,11 @@ def find_changes(
 def update_lists(
     lists: NeighborLists, changes: Changes, candidate: Bool[np.ndarray, " n"]
 ) -> NeighborLists:
-    """Takes candidates that left out of lists and inserts those that joined.
+    """Removes from lists the candidates that left, and inserts those that joined.
 
     Args:
       lists: of the items `changes.touched`.
-      changes: what joins them.
+      changes: the candidates that join them.
       candidate: [n] the candidates now.
 
     Returns:

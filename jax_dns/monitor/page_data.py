@@ -1,4 +1,4 @@
-"""What the page shows, read from the history's database while the service writes to it."""
+"""Reads the page's content from the history's database while the service writes to it."""
 
 import contextlib
 import json
@@ -13,6 +13,13 @@ from jax_dns.monitor.database import DATABASE, ENTRY, ROWS
 
 LAST_CLIPS = 300  # of a section's curve
 NEIGHBORS = 4  # clips shown beside one
+METRICS = {  # name -> type and description, in Prometheus' text format
+    "jax_dns_clips_total": ("counter", "Clips scored."),
+    "jax_dns_level": ("gauge", "Level of a section: 0 normal, 1 warning, 2 alarm."),
+    "jax_dns_p_value": ("gauge", "p-value of a section's last clip."),
+    "jax_dns_drift_p_value": ("gauge", "p-value of a section's last test for drift."),
+    "jax_dns_events_total": ("counter", "Events by kind."),
+}
 Rows = list[dict[str, Any]]
 
 
@@ -106,31 +113,27 @@ def last_event_number(connection: sqlite3.Connection) -> int:
 
 
 def prometheus(connection: sqlite3.Connection) -> str:
-    """Returns the history's figures in Prometheus' text format."""
-    lines = [
-        "# HELP jax_dns_clips_total Clips scored.",
-        "# TYPE jax_dns_clips_total counter",
-        "# HELP jax_dns_level Level of a section: 0 normal, 1 warning, 2 alarm.",
-        "# TYPE jax_dns_level gauge",
-        "# HELP jax_dns_p_value p-value of a section's last clip.",
-        "# TYPE jax_dns_p_value gauge",
-        "# HELP jax_dns_drift_p_value p-value of a section's last test for drift.",
-        "# TYPE jax_dns_drift_p_value gauge",
-        "# HELP jax_dns_events_total Events by kind.",
-        "# TYPE jax_dns_events_total counter",
-    ]
+    """Returns the history's figures in Prometheus' text format, each metric's lines together."""
+    samples: dict[str, list[str]] = {name: [] for name in METRICS}
     for row in sections(connection):
-        where = f'{{machine="{_label(row["machine"])}",section="{row["section"]:02d}"}}'
-        level = ("normal", "warning", "alarm").index(row["level"])
-        lines += [f"jax_dns_clips_total{where} {row['clips']}", f"jax_dns_level{where} {level}"]
-        if row["last"]:
-            lines.append(f"jax_dns_p_value{where} {row['last']['p']:g}")
-        if row["drift"]:
-            lines.append(f"jax_dns_drift_p_value{where} {row['drift']['p']:g}")
+        where = f'machine="{_label(row["machine"])}",section="{row["section"]:02d}"'
+        values = {
+            "jax_dns_clips_total": row["clips"],
+            "jax_dns_level": ("normal", "warning", "alarm").index(row["level"]),
+            "jax_dns_p_value": row["last"] and row["last"]["p"],
+            "jax_dns_drift_p_value": row["drift"] and row["drift"]["p"],
+        }
+        for name, value in values.items():
+            if value is not None:
+                samples[name].append(f"{name}{{{where}}} {value}")
     kinds = connection.execute(
         "SELECT json_extract(content, '$.event') AS kind, count(*) FROM event GROUP BY kind"
     )
-    lines += [f'jax_dns_events_total{{event="{kind}"}} {count}' for kind, count in kinds]
+    name = "jax_dns_events_total"
+    samples[name] += [f'{name}{{event="{kind}"}} {count}' for kind, count in kinds]
+    lines = []
+    for name, (kind, description) in METRICS.items():
+        lines += [f"# HELP {name} {description}", f"# TYPE {name} {kind}", *samples[name]]
     return "\n".join(lines) + "\n"
 
 
@@ -153,8 +156,10 @@ def _neighbors(connection: sqlite3.Connection, row: sqlite3.Row) -> Rows:
     out = []
     for other, distance in nearest.items():
         fields = "id, name, time, score, p, level, acknowledged"
-        found = connection.execute(f"SELECT {fields} FROM clip WHERE id = ?", (other,)).fetchone()
-        out.append(dict(found) | {"distance": distance})
+        row_of_other = connection.execute(
+            f"SELECT {fields} FROM clip WHERE id = ?", (other,)
+        ).fetchone()
+        out.append(dict(row_of_other) | {"distance": distance})
     return out
 
 

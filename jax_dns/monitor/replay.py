@@ -22,7 +22,7 @@ class Recorded(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What an alarm with some settings would have done."""
+    """False alarms and delay of the alarms that some settings would have raised."""
 
     false_alarms: int  # that began before the first fault
     days: float  # until the first fault
@@ -57,8 +57,8 @@ def recorded_clips(history: History, machine: str, section: int) -> Recorded:
         (machine, section),
     ).fetchall()
     both, score, distance, time, label, acknowledged = zip(*rows) if rows else [()] * 6
-    told = {"fault": 1, "normal": 0}
-    labels = [told.get(a, known) for a, known in zip(acknowledged, label)]
+    acknowledged_labels = {"fault": 1, "normal": 0}
+    labels = [acknowledged_labels.get(a, known) for a, known in zip(acknowledged, label)]
     columns = dict(zip(P_COLUMNS, (np.asarray(c, np.float64) for c in (both, score, distance))))
     return Recorded(columns, np.asarray(time, np.float64), np.asarray(labels, np.int64))
 

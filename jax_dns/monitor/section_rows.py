@@ -24,7 +24,7 @@ class Section(NamedTuple):
     base: int  # rows before it have expired
     score: Float[np.ndarray, " n"]
     time: Float[np.ndarray, " n"]
-    evidence: Bool[np.ndarray, " n"]  # a neighbour for others while it is live
+    evidence: Bool[np.ndarray, " n"]  # may be a neighbour of others while it is live
     items: Items
 
 

@@ -19,8 +19,14 @@ from jax_dns.monitor.acknowledge import acknowledged_normals, apply_requests
 from jax_dns.monitor.decisions import Settings, hit_level, normals_needed
 from jax_dns.monitor.files_done import files_done, put_away, readable, record_file, taken_path
 from jax_dns.monitor.history import ClipRecord, History
-from jax_dns.monitor.inbox import RULE, Arrival, Inbox, label_of, place
-from jax_dns.monitor.judge import CLOCK_STEP, Place, Window, append_judged
+from jax_dns.monitor.inbox import Arrival, FileSettings, Inbox, label_of, section_of_path
+from jax_dns.monitor.judge import (
+    CLOCK_STEP,
+    HistorySettings,
+    MonitoredSection,
+    append_judged,
+    with_smoothing,
+)
 from jax_dns.monitor.known_normals import known_normals
 from jax_dns.pipeline.clip_scorer import ClipScorer
 from jax_dns.segments_file import Clips, clip_scores
@@ -30,32 +36,22 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 Log = Callable[[dict[str, Any]], None]
 
 
-class FileSettings(NamedTuple):
-    """How files of the inbox are taken."""
-
-    rule: str = RULE  # regular expression with groups machine and section
-    settle: float = 1.0  # s that a file stays the same until it is whole
-    patience: float = 30.0  # s that a file may be unreadable before it goes to the quarantine
-    poll: float = 1.0  # s between two looks at the folder
-    take: bool = False  # move scored files into the history's folder
-
-
 class Monitor(NamedTuple):
-    """What the service loads once."""
+    """A service's state: everything that is loaded once."""
 
     folder: Path  # of the history
     inbox: Path
     history: History
     scorers: dict[str, ClipScorer]
-    places: dict[tuple[str, int], Place]
+    sections: dict[tuple[str, int], MonitoredSection]
     done: dict[str, tuple[int, int]]  # path in the inbox -> size and time of change
     refused: dict[str, float]  # path in the inbox -> when it was first unreadable, monotonic s
     settings: Settings
     files: FileSettings
-    window: Window
+    history_settings: HistorySettings
 
 
-DEFAULTS = Settings(), FileSettings(), Window()
+DEFAULTS = Settings(), FileSettings(), HistorySettings()
 
 
 def open_monitor(
@@ -66,9 +62,9 @@ def open_monitor(
     k: int | None = None,
     settings: Settings = DEFAULTS[0],
     files: FileSettings = DEFAULTS[1],
-    window: Window = DEFAULTS[2],
+    history_settings: HistorySettings = DEFAULTS[2],
 ) -> Monitor:
-    """Opens the history and compiles what scores clips.
+    """Opens the history, and compiles the programs that score clips.
 
     Args:
       scorers: of the trained run, by machine type.
@@ -77,7 +73,7 @@ def open_monitor(
       k: K of the smoothed scores, see `History.open`.
       settings: of the decisions.
       files: how files are taken.
-      window: what of the history is kept and compared.
+      history_settings: how much of the history is kept, and how often it is compared.
 
     Returns:
       The monitor; close its history.
@@ -87,7 +83,9 @@ def open_monitor(
     """
     history = History.open(folder, k=k, model=model_digest(scorers))
     done = files_done(history)
-    monitor = Monitor(folder, inbox, history, scorers, {}, done, {}, settings, files, window)
+    monitor = Monitor(
+        folder, inbox, history, scorers, {}, done, {}, settings, files, history_settings
+    )
     needed = normals_needed(settings.alarm_days, settings)
     with history.transaction():
         for name, days in (("alarm_p", settings.alarm_days), ("warning_p", settings.warning_days)):
@@ -96,34 +94,32 @@ def open_monitor(
             )
         for name, scorer in scorers.items():
             for section in np.unique(scorer.segments.section).tolist():
+                where = {"machine": name, "section": section}
                 try:
-                    known = known_normals(scorer.segments, section, scorer.aggregate)
+                    monitored = _load_section(monitor, name, section)
                 except InputError as error:
-                    history.emit("not_monitored", machine=name, section=section, reason=str(error))
+                    history.emit("not_monitored", **where, reason=str(error))
                     continue
-                known = known.with_clips(*acknowledged_normals(history, name, section))
-                monitor.places[name, section] = Place(name, section, known, scorer.aggregate)
-                if len(known.scores) < needed:
-                    history.emit(
-                        "no_alarms",
-                        machine=name,
-                        section=section,
-                        reason=f"{len(known.scores)} held-out normal clips, expected {needed} or "
-                        f"more for p-values of {hit_level(settings.alarm_days, settings):.2g} "
-                        "(more hits, or a shorter time between false alarms, need fewer)",
+                monitor.sections[name, section] = monitored
+                if len(monitored.known.scores) < needed:
+                    reason = (
+                        f"{len(monitored.known.scores)} held-out normal clips, expected {needed} "
+                        f"or more for p-values of {hit_level(settings.alarm_days, settings):.2g} "
+                        "(more hits, or a shorter time between false alarms, need fewer)"
                     )
-    if not monitor.places:
+                    history.emit("no_alarms", **where, reason=reason)
+    if not monitor.sections:
         history.close()
         raise InputError("the trained run: no section with held-out normal clips (split valid)")
     for name, scorer in scorers.items():
-        _warm_up(scorer, next((s for n, s in monitor.places if n == name), 0))
+        _warm_up(scorer, next((s for n, s in monitor.sections if n == name), 0))
     for name in [*done]:
         _put_away(monitor, name)
     return monitor
 
 
 def model_digest(scorers: dict[str, ClipScorer]) -> str:
-    """Returns what tells one trained run from another."""
+    """Returns a digest of the run's trained components."""
     return fingerprint(sorted((name, scorer.model) for name, scorer in scorers.items()))
 
 
@@ -174,7 +170,7 @@ def process(monitor: Monitor, arrival: Arrival) -> bool:
     """
     name = arrival.path.relative_to(monitor.inbox).as_posix()
     sections = {
-        machine: [s for m, s in monitor.places if m == machine] for machine in monitor.scorers
+        machine: [s for m, s in monitor.sections if m == machine] for machine in monitor.scorers
     }
     history = monitor.history
     try:
@@ -182,7 +178,7 @@ def process(monitor: Monitor, arrival: Arrival) -> bool:
     except UnicodeEncodeError:
         return _finish(monitor, arrival, "quarantined", f"{readable(name)}: not a name in UTF-8")
     try:
-        machine, section = place(name, re.compile(monitor.files.rule), sections)
+        machine, section = section_of_path(name, re.compile(monitor.files.rule), sections)
     except InputError as error:
         return _finish(monitor, arrival, "quarantined", str(error))
     scorer = monitor.scorers[machine]
@@ -210,19 +206,15 @@ def process(monitor: Monitor, arrival: Arrival) -> bool:
         score=_clip_score(scores, scorer.aggregate),
         label=label_of(name),
     )
+    monitored = monitor.sections[machine, section]
+    options = monitor.settings, monitor.history_settings
     with history.transaction():
-        append_judged(
-            history,
-            monitor.places[machine, section],
-            record,
-            scores,
-            features,
-            monitor.settings,
-            monitor.window,
-        )
+        looked_back = append_judged(history, monitored, record, scores, features, *options)
         if recorded > now + CLOCK_STEP:
             history.emit("clock_ahead", name=record.name, time=recorded, clock=now)
         record_file(history, name, arrival, "scored", digest)
+    if looked_back:
+        monitor.sections[machine, section] = with_smoothing(history, monitored, *options)
     return _after(monitor, name, arrival)
 
 
@@ -248,14 +240,23 @@ def _put_away(monitor: Monitor, name: str) -> None:
 
 
 def _apply(monitor: Monitor) -> None:
-    """Applies what people have told the monitor."""
+    """Applies the requests of people."""
     for key in apply_requests(monitor.history):
-        if key in monitor.places:
-            old = monitor.places[key]
-            scorer = monitor.scorers[old.machine]
-            known = known_normals(scorer.segments, old.section, scorer.aggregate)
-            known = known.with_clips(*acknowledged_normals(monitor.history, *key))
-            monitor.places[key] = old._replace(known=known)
+        if key in monitor.sections:
+            monitor.sections[key] = _load_section(monitor, *key)
+
+
+def _load_section(monitor: Monitor, machine: str, section: int) -> MonitoredSection:
+    """Collects a section's known normals, acknowledged ones too, and the state of its evidence.
+
+    Raises:
+      InputError: the run has no known normals of the section.
+    """
+    scorer, history = monitor.scorers[machine], monitor.history
+    known = known_normals(scorer.segments, section, scorer.aggregate)
+    known = known.with_clips(*acknowledged_normals(history, machine, section))
+    monitored = MonitoredSection(machine, section, known, scorer.aggregate)
+    return with_smoothing(history, monitored, monitor.settings, monitor.history_settings)
 
 
 def _print_events(history: History, log: Log, printed: int) -> int:

@@ -1,4 +1,4 @@
-"""The page: machines at a glance, alarms with their sound, and what people say of them.
+"""The page: machines at a glance, alarms with their sound, and buttons to acknowledge them.
 
 It reads the history's database and leaves requests in it; the service alone changes anything else.
 There is no way to upload a file, and names reach the page as JSON, which it shows as text.
@@ -11,7 +11,7 @@ import ipaddress
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from starlette.responses import (
     Response,
     StreamingResponse,
 )
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from jax_dns.data.decode import Format, decode
 from jax_dns.errors import InputError
@@ -50,14 +50,11 @@ LOOPBACK = ("localhost", "127.0.0.1", "[::1]", "::1")
 
 
 @contextlib.contextmanager
-def serve(
-    folder: Path, formats: dict[str, Format], *, host: str, port: int, token: str
-) -> Iterator[str]:
+def serve(app: Starlette, *, host: str, port: int, token: str) -> Iterator[str]:
     """Serves the page from a thread.
 
     Args:
-      folder: of the history.
-      formats: machine type -> format of its recordings.
+      app: of `make_app`, with the same token.
       host: address to listen on.
       port: 0 chooses one.
       token: needed to see anything; "" for none, on this machine's own addresses only.
@@ -70,7 +67,7 @@ def serve(
     """
     if not token and not _is_loopback(host):
         raise InputError(f"--host: {host}, expected --token=SECRET with it, or 127.0.0.1")
-    with listen(make_app(folder, formats, token=token), host, port) as address:
+    with listen(app, host, port) as address:
         yield f"{address}/?token={token}" if token else f"{address}/"
 
 
@@ -104,14 +101,20 @@ def listen(app: Starlette, host: str, port: int) -> Iterator[str]:
 
 
 def make_app(folder: Path, formats: dict[str, Format], *, token: str = "") -> Starlette:
-    """Makes the application; arguments as of `serve`."""
+    """Makes the application.
+
+    Args:
+      folder: of the history.
+      formats: machine type -> format of its recordings.
+      token: see `serve`.
+    """
 
     def data(read: Any) -> Response:
         with page_data.reading(folder) as connection:
-            found = read(connection)
-        if found is None:
+            content = read(connection)
+        if content is None:
             return JSONResponse({"error": "not there"}, 404)
-        return JSONResponse(found)
+        return JSONResponse(content)
 
     def overview(request: Request) -> Response:
         return data(page_data.sections)
@@ -162,12 +165,8 @@ def make_app(folder: Path, formats: dict[str, Format], *, token: str = "") -> St
         with page_data.reading(folder) as connection:
             return PlainTextResponse(page_data.prometheus(connection))
 
-    def file(name: str) -> Route:
-        path = "/" if name == "monitor.html" else f"/{name}"
-        return Route(path, lambda request: FileResponse(HERE / name))
-
     routes = [
-        *map(file, ("monitor.html", "monitor.css", "monitor.js")),
+        *map(file_route, ("monitor.html", "monitor.css", "monitor.js")),
         Route("/api/sections", overview),
         Route("/api/section", section),
         Route("/api/clip/{number:int}", clip),
@@ -177,10 +176,26 @@ def make_app(folder: Path, formats: dict[str, Format], *, token: str = "") -> St
         Route("/events", events),
         Route("/metrics", metrics),
     ]
+    return guarded(routes, token)
+
+
+def file_route(name: str) -> Route:
+    """Returns the route of one of the page's own files."""
+    path = "/" if name == "monitor.html" else f"/{name}"
+    return Route(path, lambda request: FileResponse(HERE / name))
+
+
+def guarded(routes: Sequence[BaseRoute], token: str) -> Starlette:
+    """Makes an application that answers authorised requests only.
+
+    Args:
+      routes: of the application.
+      token: see `serve`.
+    """
 
     async def guard(request: Request, call_next: Any) -> Response:
-        given = _given_token(request)
-        if token and not hmac.compare_digest(given.encode(), token.encode()):
+        request_token = _given_token(request)
+        if token and not hmac.compare_digest(request_token.encode(), token.encode()):
             return PlainTextResponse("expected ?token=... in the address", 403, HEADERS)
         if not token and request.url.hostname not in LOOPBACK:  # another site's name for this one
             return PlainTextResponse("expected localhost in the address", 403, HEADERS)

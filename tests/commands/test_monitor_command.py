@@ -6,7 +6,9 @@ import json
 import numpy as np
 import pytest
 
-from jax_dns import cli
+from jax_dns import cli, config
+from jax_dns.commands.monitor_command import followed_metric
+from jax_dns.errors import InputError
 from jax_dns.monitor.history import ClipRecord, History
 
 
@@ -48,3 +50,25 @@ def test_commands_on_a_history(history, tmp_path, capsys):
 def test_wrong_options(arguments, code, message, capsys):
     assert cli.main(["monitor", *arguments]) == code
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "rule, field, value",
+    [
+        ("uniform", "unit", "clip"),
+        ("uniform", "groups", "machine"),
+        ("uniform", "transform", "rank"),
+        ("uniform", "same_clip", False),
+        ("uniform", "outside_pool", "keep"),
+        ("mutual", "name", "mutual"),
+    ],
+)
+def test_a_run_that_smooths_otherwise_is_refused(tmp_path, rule, field, value):
+    c = config.get_config()
+    assert followed_metric(c, tmp_path) == "euclidean"
+    c.smoothing.metric = "cosine"
+    assert followed_metric(c, tmp_path) == "cosine"
+    with c.unlocked():
+        c.smoothing = config.smoothing(rule, **({} if field == "name" else {field: value}))
+    with pytest.raises(InputError, match=f"smoothing.{field} is {value!r}, expected"):
+        followed_metric(c, tmp_path)

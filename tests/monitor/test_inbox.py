@@ -1,5 +1,6 @@
 """What is in the inbox, when it is whole, and which section it belongs to."""
 
+import logging
 import os
 import re
 import time
@@ -8,7 +9,7 @@ import pytest
 
 from jax_dns.errors import InputError
 from jax_dns.monitor import inbox as inbox_module
-from jax_dns.monitor.inbox import RULE, Inbox, arrivals, label_of, place
+from jax_dns.monitor.inbox import RULE, Inbox, arrivals, label_of, section_of_path
 
 SECTIONS = {"fan": [0, 3], "pump": [2]}
 
@@ -22,13 +23,13 @@ SECTIONS = {"fan": [0, 3], "pump": [2]}
     ],
 )
 def test_names_tell_the_section(name, expected):
-    assert place(name, re.compile(RULE), SECTIONS) == expected
+    assert section_of_path(name, re.compile(RULE), SECTIONS) == expected
 
 
 def test_a_rule_of_ones_own():
     rule = re.compile(r"(?P<machine>[a-z]+)-no(?P<section>\d)-")
-    assert place("hall/fan-no3-10h.wav", rule, SECTIONS) == ("fan", 3)
-    assert place("hall/10h.wav", re.compile("x"), {"saw": [5]}) == ("saw", 5)
+    assert section_of_path("hall/fan-no3-10h.wav", rule, SECTIONS) == ("fan", 3)
+    assert section_of_path("hall/10h.wav", re.compile("x"), {"saw": [5]}) == ("saw", 5)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +42,7 @@ def test_a_rule_of_ones_own():
 )
 def test_names_that_tell_nothing(name, message):
     with pytest.raises(InputError, match=message):
-        place(name, re.compile(RULE), SECTIONS)
+        section_of_path(name, re.compile(RULE), SECTIONS)
 
 
 def test_labels_in_names():
@@ -107,3 +108,11 @@ def test_a_later_file_waits_for_an_earlier_one(tmp_path):
             inbox.wait(0.02)
     finally:
         inbox.close()
+
+
+def test_the_observers_end_is_no_error(tmp_path, caplog):
+    Inbox(tmp_path, settle=1.0).close()
+    observers = logging.getLogger("watchdog.observers.inotify")
+    observers.error("queue_events() called when the thread is inactive")
+    observers.error("something else")
+    assert [record.getMessage() for record in caplog.records] == ["something else"]

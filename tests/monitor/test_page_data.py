@@ -55,3 +55,6 @@ def test_metrics_are_escaped(folder):
     assert f"jax_dns_clips_total{where} 6\n" in text and f"jax_dns_level{where} 2\n" in text
     assert f"jax_dns_drift_p_value{where} 0.25\n" in text
     assert 'jax_dns_events_total{event="drift"} 1\n' in text
+    names = [line.lstrip("# HELPTY").partition("{")[0].split()[0] for line in text.splitlines()]
+    groups = [name for name, before in zip(names, ["", *names]) if name != before]
+    assert len(groups) == len(set(groups)) == 5  # each metric's lines are together

@@ -97,8 +97,8 @@ def test_a_fault_raises_an_alarm_and_is_no_evidence(inbox, tmp_path):
     assert [c["evidence"] for c in clips] == [c["p"] > 0.0887 for c in clips]
     assert not clips[6]["evidence"] and clips[6]["p"] == pytest.approx(1 / 41)
     assert all(c["smoothed"] < clips[6]["smoothed"] for c in clips[:6])
-    window = toy.WINDOW._replace(hold_back=False)
-    other = of_kind(work(inbox, tmp_path / "other", window=window), "clip")
+    history_settings = toy.HISTORY_SETTINGS._replace(hold_back=False)
+    other = of_kind(work(inbox, tmp_path / "other", history_settings=history_settings), "clip")
     assert all(c["evidence"] for c in other)
     assert other[7]["smoothed"] > clips[7]["smoothed"]  # the first fault is its neighbour
 
@@ -116,7 +116,7 @@ def test_what_people_say_is_applied(inbox, tmp_path):
         service.run(monitor, events.append, once=True)
         assert [(e["event"], e["kind"]) for e in events] == [("acknowledged", "normal")]
         assert monitor.history.smoothed("fan", 0).evidence[-2:].all()
-        assert len(monitor.places["fan", 0].known.scores) == 41
+        assert len(monitor.sections["fan", 0].known.scores) == 41
         assert len(known_normals(toy.scorer().segments, 0, "mean").scores) == 40
     put(inbox, 8, level=30)  # no alarm: the level started anew, and one such clip is normal now
     (event,) = of_kind(work(inbox, history), "clip")
@@ -273,8 +273,8 @@ def test_the_service_waits_for_room(inbox, tmp_path, monkeypatch, error):
 def test_drift_and_looking_back_are_reported(inbox, tmp_path):
     for i in range(50):
         put(inbox, i, level=1.0 if i < 15 else 4.0)
-    window = toy.WINDOW._replace(hold_back=False, look_back_clips=25)
-    events = work(inbox, tmp_path / "history", window=window)
+    history_settings = toy.HISTORY_SETTINGS._replace(hold_back=False, look_back_clips=25)
+    events = work(inbox, tmp_path / "history", history_settings=history_settings)
     drift = of_kind(events, "drift")
     assert [e["warning"] for e in drift] == [False, True, True]
     assert len(of_kind(events, "look_back")) == 2

@@ -45,7 +45,9 @@ const all = (query) => [...document.querySelectorAll(query)];
   await until(() => all("#clips button").length > 4 && document.activeElement.id == "section-name");
   found.focus = document.activeElement.id;
   found.lines = all("#curve polyline").map((line) => line.getAttribute("points").split(" ").length);
-  found.hits = all("#curve rect").length;
+  found.hits = all("#curve path").length;
+  found.levels = all("#curve rect").length;
+  found.range = document.getElementById("range").innerText;
   all("#clips button").find((b) => b.innerText.includes("onerror")).click();
   await until(() => all("figure[data-ready]").length == 5);
   found.name = document.getElementById("clip-name").innerText;
@@ -90,7 +92,9 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def address(folder):
-    with page.serve(folder, FORMATS, host="127.0.0.1", port=0, token="") as address:
+    with page.serve(
+        page.make_app(folder, FORMATS, token=""), host="127.0.0.1", port=0, token=""
+    ) as address:
         yield address
 
 
@@ -146,10 +150,12 @@ def test_only_the_page_itself_may_acknowledge(address, folder):
 def test_other_addresses_need_a_token(folder):
     with (
         pytest.raises(InputError, match=r"--host: 0.0.0.0, expected --token"),
-        page.serve(folder, FORMATS, host="0.0.0.0", port=0, token=""),
+        page.serve(page.make_app(folder, FORMATS, token=""), host="0.0.0.0", port=0, token=""),
     ):
         pass
-    with page.serve(folder, FORMATS, host="127.0.0.1", port=0, token="secret") as address:
+    with page.serve(
+        page.make_app(folder, FORMATS, token="secret"), host="127.0.0.1", port=0, token="secret"
+    ) as address:
         base = address.partition("?")[0]
         assert requests.get(base, timeout=60).status_code == 403
         assert requests.get(f"{base}?token=wrong", timeout=60).status_code == 403
@@ -162,7 +168,9 @@ def test_other_addresses_need_a_token(folder):
         port = int(base.rstrip("/").rpartition(":")[2])
         with (
             pytest.raises(InputError, match=f"127.0.0.1:{port} can't be listened on"),
-            page.serve(folder, FORMATS, host="127.0.0.1", port=port, token=""),
+            page.serve(
+                page.make_app(folder, FORMATS, token=""), host="127.0.0.1", port=port, token=""
+            ),
         ):
             pass
 
@@ -215,7 +223,8 @@ def test_in_a_browser(folder, tmp_path, width):
         worker.join()
     (seen,) = found
     assert seen["sections"] == ["alarm", "normal"] and seen["focus"] == "section-name"
-    assert seen["hits"] == 3  # two clips, and the alarm behind one of them
+    assert seen["hits"] == 2 and seen["levels"] == 1  # two clips, the alarm behind one of them
+    assert seen["range"].startswith("last 16 clips, ")
     assert seen["lines"] == [16, 16] and seen["name"] == NAME and seen["images"] == 0
     assert len(seen["canvases"]) == 5 and min(seen["canvases"]) >= 4
     assert seen["seconds"] == pytest.approx(1000 / toy.RATE, abs=0.01)

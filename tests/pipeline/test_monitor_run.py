@@ -1,13 +1,16 @@
 """`jax-dns monitor` with a trained run's own components."""
 
 import json
+import os
 import shutil
+from pathlib import Path
 
 import pytest
 
 from jax_dns import cli
 from jax_dns.segments_file import clip_scores, clips_of, read_segments
 
+PROJECT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
 
 
@@ -30,3 +33,25 @@ def test_a_trained_run_scores_what_arrives(finished, factory, tmp_path, capsys):
         assert score == pytest.approx(expected[name], rel=1e-4)
     assert cli.main(["monitor", "check", f"--history={tmp_path / 'h'}"]) == 0
     assert "fan section 00" in capsys.readouterr().out
+
+
+def test_a_process_for_each_machine_type(finished, factory, tmp_path, capsys, monkeypatch):
+    for machine in ("fan", "valve"):
+        (tmp_path / "inbox" / machine).mkdir(parents=True)
+        path = next((factory / f"dev_data/{machine}").glob("source_test/*.wav"))
+        shutil.copy(path, tmp_path / "inbox" / machine)
+    paths = os.pathsep.join(filter(None, (str(PROJECT), os.environ.get("PYTHONPATH"))))
+    monkeypatch.setenv("PYTHONPATH", paths)
+    arguments = [f"--workdir={finished}", f"--inbox={tmp_path / 'inbox'}", "--once"]
+    arguments += [f"--history={tmp_path / 'h'}", "--per-machine", "--settle=0.1", "--serve=0"]
+    assert cli.main(["monitor", *arguments]) == 0
+    output = capsys.readouterr()
+    events = [json.loads(line) for line in output.out.splitlines()]
+    clips = [(e["shard"], e["machine"]) for e in events if e["event"] == "clip"]
+    assert sorted(clips) == [("fan", "fan"), ("valve", "valve")]
+    assert "page: http://127.0.0.1:" in output.err
+    assert (tmp_path / "h/valve/history.sqlite3").is_file()
+    assert cli.main(["monitor", *arguments, "--keep-days=x"]) == 2
+    (tmp_path / "h/fan/history.sqlite3").write_bytes(b"no database" * 99)
+    assert cli.main(["monitor", *arguments]) == 1
+    assert "monitors that ended early: fan (exit code 1)" in capsys.readouterr().err
