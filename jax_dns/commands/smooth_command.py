@@ -2,11 +2,11 @@
 
 from argparse import Namespace
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from jax_dns.commands.smooth_options import read_options
 from jax_dns.errors import InputError, first_three
+from jax_dns.files import local_path
 
 PRESUPPOSED = (
     "A K for all clips presupposes that anomalies have anomalies near them: where anomalies are "
@@ -64,7 +64,7 @@ def main(arguments: list[str]) -> None:
         ("pool", ("all", "source"), "0|1"),
     ):
         if getattr(options, name) not in words:
-            path = Path(getattr(options, name))
+            path = local_path(getattr(options, name), f"--{name}")
             values[name] = read_values(path, list(scores), expected=expected)
     results = {}
     for machine in tqdm(scores, desc="smooth", unit="machine", disable=len(scores) == 1):
