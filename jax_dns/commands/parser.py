@@ -53,7 +53,8 @@ def add_score_options(parser: Parser) -> None:
         "--name-key",
         default="",
         metavar="NAME",
-        help="column or array that holds the clips' names (default: name, clip, file, ...)",
+        help="column or array that holds the clips' names, of the files that have it "
+        "(default: name, clip, file, ...)",
     )
     parser.add_argument(
         "--ground-truth",

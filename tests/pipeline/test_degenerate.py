@@ -118,5 +118,11 @@ def test_a_section_of_one_segment(tmp_path, rng):
     given = segments(rng)
     alone = (given.section == 0) | (np.cumsum(given.section == 1) == 1) | (given.split == "train")
     write_segments(tmp_path / "saw/segments.npz", given.where(alone))
-    run(settings(), tmp_path, stages=AFTER_SOUND)
+    c = settings()
+    with pytest.raises(
+        InputError, match=r"data.eval_sections: \(1,\), expected .* saw, which are 0"
+    ):
+        run(c, tmp_path, stages=AFTER_SOUND)
+    c.data.eval_sections = (0,)
+    run(c, tmp_path, stages=AFTER_SOUND)
     assert (tmp_path / "saw/scores.csv").is_file()
