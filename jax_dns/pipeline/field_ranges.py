@@ -46,7 +46,6 @@ COMPONENT_FIELDS: dict[str, Rule] = {
     "mixup_alpha": NOT_NEGATIVE,
     "lambda_id": NOT_NEGATIVE,
     "dropout": RATE,
-    "drop_path": RATE,
     "bn_momentum": RATE,
     "power": POSITIVE,
     "reg_covar": NOT_NEGATIVE,

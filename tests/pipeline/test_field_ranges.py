@@ -22,7 +22,6 @@ from jax_dns.pipeline.field_ranges import check_ranges, check_sections, check_sy
         ("discriminative.hop_length", 300, "a divisor of discriminative.n_fft"),
         ("discriminative.eval_batch_size", -1, "more than 0"),
         ("discriminative.dropout", 1.0, "0 or more and less than 1"),
-        ("discriminative.drop_path", -0.1, "0 or more and less than 1"),
         ("discriminative.mixup_alpha", -0.1, "0 or more"),
         ("discriminative.lambda_id", -1.0, "0 or more"),
         ("discriminative.weight_decay", -1.0, "0 or more"),
