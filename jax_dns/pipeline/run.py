@@ -5,7 +5,7 @@
     train_discriminative  f_D on normal against other machines  (training clips only)
     embed                 a_G and f_D of every segment          -> segments.npz
     fit                   h on f_D, for every setting           -> inlier.npz
-    smooth                Eq. 7, for every K and pool           -> smoothed.npz
+    smooth                Eq. 7, for every K and pool           -> smoothed.npz, baselines.npz
     select                hyperparameters on development sections
     evaluate              tables, CSV files, figures
 
@@ -24,6 +24,7 @@ from tqdm import tqdm
 from jax_dns.components import use_factories
 from jax_dns.errors import InputError
 from jax_dns.heartbeat import at_work
+from jax_dns.pipeline.baselines import add_baselines
 from jax_dns.pipeline.embed import embed
 from jax_dns.pipeline.evaluate import select_and_evaluate
 from jax_dns.pipeline.field_ranges import check_sections
@@ -188,5 +189,6 @@ def _run(
             if "smooth" in stages and "smooth" not in done:
                 with at_work(f"{title}, smooth"):
                     smooth(config, title, folder)
+                    add_baselines(config, title, folder, seed)
     with at_work("evaluate"):
         select_and_evaluate(config, workdir, folders, stages)

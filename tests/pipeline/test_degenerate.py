@@ -94,7 +94,7 @@ def test_more_components_than_segments_and_k_than_the_pool(tmp_path, rng, capsys
 
 def test_no_setting_fits(tmp_path, rng):
     rows = rows_of(tmp_path, settings(components=(999,), ks=(999,)), segments(rng))
-    assert set(rows) == {"AE"}
+    assert set(rows) == {"AE", "k-NN", "Mahalanobis"}  # these have nothing to choose
 
 
 def test_a_section_of_one_class_has_no_auc(tmp_path, rng):
