@@ -186,6 +186,8 @@ def evaluation() -> ConfigDict:
     c = ConfigDict()
     c.fixed_ks = ()  # settings of the smoothing rule also shown, by section and domain
     c.fixed_components = ()  # settings of the inlier model also shown, by section and domain
+    c.baselines = ("knn", "mahalanobis")  # inlier models on f_D whose rows are shown too; each, and
+    # the discriminative score, also smoothed; empty: none of these rows
     c.figures = True  # K curves, and UMAP before and after smoothing (extra viz)
     c.umap_fraction = 0.3  # of the segments shown
     c.report = True  # report.html, to look at and listen to (extra viz)

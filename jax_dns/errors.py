@@ -11,6 +11,10 @@ class InputError(ValueError):
     """
 
 
+class NoNameKeyError(InputError):
+    """A file without the column or array of names that the user named."""
+
+
 class UsageError(Exception):
     """Invalid command line; the message is one line."""
 

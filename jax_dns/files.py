@@ -53,9 +53,9 @@ def local_path(path: str | Path, name: str) -> Path:
       InputError: empty, a URL such as gs://bucket, or a home folder that isn't known.
     """
     if not str(path):
-        raise InputError(f"{name}: empty, expected a folder's path")
+        raise InputError(f"{name}: empty, expected a path")
     if URL.match(str(path)):
-        raise InputError(f"{name}: {path}, expected a local folder")
+        raise InputError(f"{name}: {path}, expected a local path")
     try:
         return Path(path).expanduser()
     except RuntimeError as error:

@@ -182,7 +182,7 @@ def _check_values(path: Path, segments: Segments) -> None:
         if bad.any():
             row = int(bad.argmax())
             raise InputError(
-                f"{path}: {name} of row {row} is {getattr(segments, name)[row]!r}, "
+                f"{path}: {name} of row {row} is {getattr(segments, name)[row].item()!r}, "
                 f"expected one of {', '.join(map(str, values))}"
             )
     if (segments.section < 0).any():

@@ -134,7 +134,7 @@ def test_local_paths(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert files.local_path("~/x", "root") == tmp_path / "x"
     assert files.local_path(tmp_path / "a~b", "root") == tmp_path / "a~b"
-    with pytest.raises(InputError, match="root: gs://bucket/x, expected a local folder"):
+    with pytest.raises(InputError, match="root: gs://bucket/x, expected a local path"):
         files.local_path("gs://bucket/x", "root")
     with pytest.raises(InputError, match="root: ~nobody-here/x, expected a path without ~"):
         files.local_path("~nobody-here/x", "root")

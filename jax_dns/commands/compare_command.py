@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from jax_dns.commands.parser import Parser
-from jax_dns.files import local_path
 
 DESCRIPTION = """Compare two finished runs on the same test clips: the fields of their configs that
 differ, and each method of Table II with the difference and its interval from paired resamples of
@@ -21,5 +20,4 @@ def main(arguments: list[str]) -> None:
     options = parser.parse_args(arguments)
     from jax_dns.pipeline.compare import compare
 
-    first, second = (local_path(run, "run").absolute() for run in (options.first, options.second))
-    print(compare(first, second), end="")
+    print(compare(options.first.absolute(), options.second.absolute()), end="")

@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 from typing import NoReturn
 
-from jax_dns.errors import UsageError
+from jax_dns.errors import InputError, UsageError
+from jax_dns.files import local_path
 
 
 class Parser(argparse.ArgumentParser):
@@ -17,10 +18,19 @@ class Parser(argparse.ArgumentParser):
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
+        self.register("type", Path, _local_path)  # what `type=Path` of an argument calls
 
     def error(self, message: str) -> NoReturn:
         """Raises UsageError."""
         raise UsageError(f"{message}; see {self.prog} --help")
+
+
+def _local_path(text: str) -> Path:
+    """Returns a path with "~" expanded; refuses a URL."""
+    try:
+        return local_path(text, "path")
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error).partition(": ")[2]) from error
 
 
 def add_score_options(parser: Parser) -> None:
@@ -43,7 +53,8 @@ def add_score_options(parser: Parser) -> None:
         "--name-key",
         default="",
         metavar="NAME",
-        help="column or array that holds the clips' names (default: name, clip, file, ...)",
+        help="column or array that holds the clips' names, of the files that have it "
+        "(default: name, clip, file, ...)",
     )
     parser.add_argument(
         "--ground-truth",

@@ -1,13 +1,14 @@
 """`jax-dns smooth`: Eq. 7 on the scores and features of anyone's system."""
 
 from argparse import Namespace
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from jax_dns.commands.smooth_options import read_options
-from jax_dns.errors import InputError, first_three
+from jax_dns.errors import InputError, NoNameKeyError, first_three
+from jax_dns.files import local_path
 
+T = TypeVar("T")
 PRESUPPOSED = (
     "A K for all clips presupposes that anomalies have anomalies near them: where anomalies are "
     "rare it averages them away, however well it does on a test set that is half anomalies "
@@ -26,23 +27,26 @@ def main(arguments: list[str]) -> None:
     from jax_dns.score_files.read_scores import read_scores, read_values
     from jax_dns.score_files.write_scores import write_folder, write_table
 
-    scores, matches = with_labels(
-        read_scores(
-            options.scores,
-            machine=options.machine,
-            column=options.column,
-            name_key=options.name_key,
+    read, in_scores = _by_name_key(
+        lambda key: read_scores(
+            options.scores, machine=options.machine, column=options.column, name_key=key
         ),
-        options.ground_truth,
+        options.name_key,
     )
+    scores, matches = with_labels(read, options.ground_truth)
     if len(scores) > 1 and not options.official:
         raise InputError(f"--out: {options.out}, expected a folder: there are {', '.join(scores)}")
-    features = read_features(
-        options.features,
-        list(scores),
-        name_key=options.name_key,
-        feature_key=options.feature_key,
+    features, in_features = _by_name_key(
+        lambda key: read_features(
+            options.features, list(scores), name_key=key, feature_key=options.feature_key
+        ),
+        options.name_key,
     )
+    if options.name_key and not (in_scores or in_features):
+        raise InputError(
+            f"--name-key: neither {options.scores} nor {options.features} has names in "
+            f"{options.name_key}"
+        )
     for rows in scores.values():
         if options.official and (rows.section == UNKNOWN).any():
             names = first_three(rows.clip[rows.section == UNKNOWN])
@@ -53,8 +57,11 @@ def main(arguments: list[str]) -> None:
     known = {}
     if options.known_normals:
         machine = options.machine or (next(iter(scores)) if len(scores) == 1 else "")
-        known = read_scores(
-            options.known_normals, machine=machine, column=options.column, name_key=options.name_key
+        known, _ = _by_name_key(
+            lambda key: read_scores(
+                options.known_normals, machine=machine, column=options.column, name_key=key
+            ),
+            options.name_key,
         )
     elif options.ks != [1]:
         print(PRESUPPOSED)
@@ -64,7 +71,7 @@ def main(arguments: list[str]) -> None:
         ("pool", ("all", "source"), "0|1"),
     ):
         if getattr(options, name) not in words:
-            path = Path(getattr(options, name))
+            path = local_path(getattr(options, name), f"--{name}")
             values[name] = read_values(path, list(scores), expected=expected)
     results = {}
     for machine in tqdm(scores, desc="smooth", unit="machine", disable=len(scores) == 1):
@@ -87,6 +94,22 @@ def main(arguments: list[str]) -> None:
     else:
         write_table(options.out, next(iter(results.values())))
         print(f"written: {options.out}")
+
+
+def _by_name_key(read: Callable[[str], T], key: str) -> tuple[T, bool]:
+    """Reads a file by --name-key, or by the usual names where the key is another file's.
+
+    Args:
+      read: a function of the key; "" stands for the usual names.
+      key: of the command line.
+
+    Returns:
+      What was read, and whether by the key.
+    """
+    try:
+        return read(key), bool(key)
+    except NoNameKeyError:
+        return read(""), False
 
 
 def _smooth_adaptively(

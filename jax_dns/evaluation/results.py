@@ -1,4 +1,4 @@
-"""The record of one method in one setting, and the suffix of oracle rows."""
+"""The record of one method in one setting, and the suffixes of rows' names."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -9,6 +9,8 @@ from jaxtyping import Float
 from jax_dns.evaluation.metrics import SectionMetrics
 
 ORACLE_SUFFIX = " (Oracle)"  # of a row whose setting was chosen on the evaluation sections
+
+SMOOTHED_SUFFIX = ", smoothed"  # of a baseline's smoothed form
 
 
 class MethodResult(NamedTuple):
@@ -26,6 +28,11 @@ class MethodResult(NamedTuple):
     def is_fixed(self) -> bool:
         """Returns whether the method has nothing to choose: neither a parameter nor data."""
         return not self.parameter and not self.data
+
+    @property
+    def is_baseline(self) -> bool:
+        """Returns whether the method is a baseline's smoothed form."""
+        return self.method.endswith(SMOOTHED_SUFFIX)
 
     @property
     def setting(self) -> str:

@@ -22,6 +22,7 @@ from jax_dns.errors import InputError
 from jax_dns.files import local_path
 from jax_dns.heartbeat import duration
 from jax_dns.memory import available_on
+from jax_dns.pipeline.field_ranges import check_sections
 from jax_dns.pipeline.index import (
     Machine,
     Machines,
@@ -29,6 +30,7 @@ from jax_dns.pipeline.index import (
     hop_samples,
     make_synthetic,
     needed_clips,
+    sections_tested,
     segment_samples,
     targets,
 )
@@ -75,6 +77,8 @@ def dry_run(config: ConfigDict, workdir: str | Path) -> None:
             root = data_root(config, Path(temporary))
         machines, decoded = _read_headers(config, needed_clips(config, root))
     names = targets(config, machines)
+    for line in check_sections(config, {n: sections_tested(machines[n].clips) for n in names}):
+        tqdm.write(line)
     seconds, checkpoints, memory = 0.0, 0, 0
     for kind in TRAINED:
         parts = [

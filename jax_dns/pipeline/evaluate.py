@@ -15,6 +15,7 @@ from jax_dns.files import write_json, write_text
 from jax_dns.fingerprints import fingerprint, is_done, read_stamp, write_stamp
 from jax_dns.pipeline import figures
 from jax_dns.pipeline.method_results import (
+    BASELINES,
     READINGS,
     RESULTS,
     TITLES,
@@ -97,7 +98,7 @@ def _fingerprint(config: ConfigDict, folders: Folders, stages: set[str]) -> str:
         read_stamp(folder, stage).get("fingerprint")
         for by_machine in folders.values()
         for folder in by_machine.values()
-        for stage in ("segments", *RESULTS)
+        for stage in ("segments", *RESULTS, BASELINES)
     ]
     d = config.data
     sections = [list(d.dev_sections), list(d.eval_sections)]

@@ -1,10 +1,9 @@
 """The fit stage: the inlier model h on f_D, for every setting."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Float
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
@@ -75,36 +74,47 @@ def inlier_results(config: ConfigDict, segments: Segments, seed: int) -> list[Me
       segments for is left out; all are, where a section of the test segments has no training
       segments.
     """
-    c = config.inlier
-    facts = Facts(config.data.sample_rate, segment_samples(config), n_sections=1)
-    model: InlierModel = build(config, "inlier", facts)
-    method = describe(config, "discriminative").name
-    train = segments.where(segments.split == c.split)
-    test = segments.where(segments.split == "test")
-    clips = clips_of(test)
+    model, method = inlier_model(config), describe(config, "discriminative").name
+    clips = clips_of(segments.where(segments.split == "test"))
     results = []
-    for data in split_commas(c.data):
-        allowed = np.isin(train.domain, DOMAINS[data])
-        rows = {s: allowed & (train.section == s) for s in np.unique(test.section).tolist()}
-        fewest = min(int(mask.sum()) for mask in rows.values())
+    for data in split_commas(config.inlier.data):
         for setting in model.settings:
-            if fewest >= max(1, model.fewest(setting)):
-                scores = _section_scores(model, c.name, setting, train, test, rows, seed)
+            scores = segment_scores(config, segments, setting, data, seed)
+            if scores is not None:
                 score = clip_scores(clips, scores, config.smoothing.aggregate)
                 results.append(MethodResult(method, model.parameter, setting, data, score))
     return results
 
 
-def _section_scores(
-    model: InlierModel,
-    name: str,
-    setting: Setting,
-    train: Segments,
-    test: Segments,
-    rows: Mapping[int, Bool[np.ndarray, " n"]],
-    seed: int,
-) -> np.ndarray:
-    """Fits one model a section and scores the section's test segments."""
+def inlier_model(config: ConfigDict) -> InlierModel:
+    """Builds the inlier model that a config names."""
+    facts = Facts(config.data.sample_rate, segment_samples(config), n_sections=1)
+    return build(config, "inlier", facts)
+
+
+def segment_scores(
+    config: ConfigDict, segments: Segments, setting: Setting, data: str, seed: int
+) -> Float[np.ndarray, " n"] | None:
+    """Fits one model a section and scores the section's test segments.
+
+    Args:
+      config: of the run.
+      segments: of one machine type, training and test.
+      setting: of the inlier model.
+      data: the domains to fit on, a key of DOMAINS.
+      seed: of the models' initialisation.
+
+    Returns:
+      [n] scores of the test segments; None where a section has too few training segments.
+    """
+    model, name = inlier_model(config), config.inlier.name
+    train = segments.where(segments.split == config.inlier.split)
+    test = segments.where(segments.split == "test")
+    allowed = np.isin(train.domain, DOMAINS[data])
+    rows = {s: allowed & (train.section == s) for s in np.unique(test.section).tolist()}
+    fewest = min(int(mask.sum()) for mask in rows.values())
+    if fewest < max(1, model.fewest(setting)):
+        return None
     scores = np.empty(len(test.score), np.float32)
     for section, mask in rows.items():
         is_target = train.domain[mask] == "target"

@@ -1,6 +1,6 @@
 """The index stage: from `config.data` to decoded recordings of each machine type."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -163,6 +163,12 @@ def targets(config: ConfigDict, machines: Machines) -> list[str]:
                 "(expected some, as data.layout arranges them)"
             )
     return wanted or testable
+
+
+def sections_tested(clips: Iterable[Clip]) -> list[int]:
+    """Lists the sections of the test clips; none where no test clip has a label."""
+    test = [clip for clip in clips if clip.split == "test"]
+    return sorted({clip.section for clip in test}) if any(c.label >= 0 for c in test) else []
 
 
 def training_clips(config: ConfigDict, machine: Machine, seed: int) -> TrainingClips:

@@ -16,8 +16,9 @@ from jax_dns.files import file_digest, read_npz, write_npz
 from jax_dns.fingerprints import read_stamp
 from jax_dns.segments_file import Clips, Segments, clips_of, read_segments
 
-FORMAT_VERSION = 2  # of inlier.npz and smoothed.npz
+FORMAT_VERSION = 2  # of inlier.npz, smoothed.npz and baselines.npz
 RESULTS = ("inlier", "smoothed")  # the files of the stages fit and smooth, and their stamps
+BASELINES = "baselines"  # further rows, which the stage smooth leaves with their stamp
 READINGS = {"pooled": True, "by_domain": False}
 TITLES = {
     "pooled": "both domains of a section pooled",
@@ -91,7 +92,7 @@ def load_results(folder: Path) -> MachineResults:
 
     Returns:
       Its results, those of an earlier segments.npz left out, and the fusion of the generative and
-      the discriminative score where there are both.
+      the discriminative score where there are both, and the baselines.
     """
     segments, _ = read_segments(folder / "segments.npz")
     clips = clips_of(segments.where(segments.split == "test"))
@@ -103,6 +104,8 @@ def load_results(folder: Path) -> MachineResults:
         for name in RESULTS
     )
     results = [*discriminative, *smoothed, *rank_fusion(clips, smoothed, discriminative)]
+    if read_stamp(folder, BASELINES).get("segments") == current:
+        results += read_method_results(folder / f"{BASELINES}.npz")
     results = [r._replace(metrics=section_metrics(clips, r.scores)) for r in results]
     return MachineResults(clips, results)
 

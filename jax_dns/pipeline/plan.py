@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 
 from jax_dns.errors import InputError
 from jax_dns.fingerprints import fingerprint, is_done, read_stamp
-from jax_dns.pipeline import embed, evaluate, fit, smooth
+from jax_dns.pipeline import baselines, embed, evaluate, fit, smooth
 from jax_dns.pipeline.index import Machines
 from jax_dns.pipeline.method_results import Folders, segments_digest
 from jax_dns.pipeline.training_tasks import (
@@ -81,16 +81,14 @@ def make_plan(
         text = f"{clips} new or changed clips" if clips else "clips that are gone or relabelled"
         add("embed", all(one.is_done for one in todo), text)
     embedded = all(plan.is_done for plan in plans if plan.stage == "embed")
-    for stage, stamp, key in (
-        ("fit", fit.STAMP, lambda c, seed, digest: fit.fit_key(c, seed, digest)),
-        ("smooth", smooth.STAMP, lambda c, seed, digest: smooth.smooth_key(c, digest)),
-    ):
+    for stage, current in (("fit", _is_fitted), ("smooth", _is_smoothed)):
         if stage in stages:
-            done = embedded and all(
-                is_done(folder, stamp, key(config, seed, segments_digest(folder)))
-                for seed, _, folder in places
-            )
-            reason = why(lambda c, key=key: key(c, 0, ""), "to do")
+            done = embedded and all(current(config, seed, f, stages) for seed, _, f in places)
+            keys = {
+                "fit": lambda c: fit.fit_key(c, 0, ""),
+                "smooth": lambda c: baselines.baselines_key(c, 0, "", is_fitted=True),
+            }
+            reason = why(keys[stage], "to do")
             add(stage, done, reason if embedded else "after embed")
     ready = all(plan.is_done for plan in plans)
     done = ready and evaluate.is_evaluated(config, workdir, folders, set(stages))
@@ -98,6 +96,19 @@ def make_plan(
     for stage in ("select", "evaluate"):
         add(stage, done, reason)
     return plans
+
+
+def _is_fitted(config: ConfigDict, seed: int, folder: Path, stages: tuple[str, ...]) -> bool:
+    return is_done(folder, fit.STAMP, fit.fit_key(config, seed, segments_digest(folder)))
+
+
+def _is_smoothed(config: ConfigDict, seed: int, folder: Path, stages: tuple[str, ...]) -> bool:
+    digest = segments_digest(folder)
+    fitted = "fit" in stages or baselines.is_fitted(config, folder, seed)
+    key = baselines.baselines_key(config, seed, digest, is_fitted=fitted)
+    return is_done(folder, smooth.STAMP, smooth.smooth_key(config, digest)) and is_done(
+        folder, baselines.STAMP, key
+    )
 
 
 def format_plan(plans: list[StagePlan]) -> str:

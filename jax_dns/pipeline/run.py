@@ -5,7 +5,7 @@
     train_discriminative  f_D on normal against other machines  (training clips only)
     embed                 a_G and f_D of every segment          -> segments.npz
     fit                   h on f_D, for every setting           -> inlier.npz
-    smooth                Eq. 7, for every K and pool           -> smoothed.npz
+    smooth                Eq. 7, for every K and pool           -> smoothed.npz, baselines.npz
     select                hyperparameters on development sections
     evaluate              tables, CSV files, figures
 
@@ -17,16 +17,26 @@ import functools
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import numpy as np
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from jax_dns.components import use_factories
 from jax_dns.errors import InputError
 from jax_dns.heartbeat import at_work
+from jax_dns.pipeline.baselines import add_baselines
 from jax_dns.pipeline.embed import embed
 from jax_dns.pipeline.evaluate import select_and_evaluate
+from jax_dns.pipeline.field_ranges import check_sections
 from jax_dns.pipeline.fit import fit
-from jax_dns.pipeline.index import Machines, index, make_synthetic, split_commas, targets
+from jax_dns.pipeline.index import (
+    Machines,
+    index,
+    make_synthetic,
+    sections_tested,
+    split_commas,
+    targets,
+)
 from jax_dns.pipeline.lock import workdir_lock
 from jax_dns.pipeline.method_results import Folders
 from jax_dns.pipeline.plan import format_plan, make_plan
@@ -44,6 +54,7 @@ from jax_dns.pipeline.workdir import (
     write_provenance,
 )
 from jax_dns.processes import is_first
+from jax_dns.segments_file import read_segments
 from jax_dns.training.checkpoints import wait_for_all
 from jax_dns.types import Factory
 
@@ -133,6 +144,21 @@ def _train(
         train(config, kind, tasks[kind], workdir, source, clock)
 
 
+def _sections_by_machine(machines: Machines, folders: Folders) -> dict[str, list[int]]:
+    """Returns the sections of each machine type's test clips, of recordings or segments.npz."""
+    if machines:
+        return {
+            name: sections_tested(machines[name].clips) for name in next(iter(folders.values()))
+        }
+    sections = {}
+    for name, folder in next(iter(folders.values())).items():
+        if (folder / "segments.npz").is_file():
+            segments, _ = read_segments(folder / "segments.npz")
+            test = segments.where(segments.split == "test")
+            sections[name] = np.unique(test.section).tolist() if (test.label >= 0).any() else []
+    return sections
+
+
 def _run(
     config: ConfigDict, earlier: ConfigDict | None, workdir: Path, stages: tuple[str, ...]
 ) -> None:
@@ -141,6 +167,9 @@ def _run(
     for name in names if machines else ():
         tqdm.write(f"{name}: {len(machines[name].clips)} clips")
     folders = machine_folders(config, workdir, names)
+    if set(stages) != {"index"}:
+        for line in check_sections(config, _sections_by_machine(machines, folders)):
+            tqdm.write(line)
     tasks = _tasks(config, machines, folders, stages)
     plan = make_plan(config, earlier, machines, folders, workdir, stages, tasks)
     tqdm.write(format_plan(plan))
@@ -160,5 +189,6 @@ def _run(
             if "smooth" in stages and "smooth" not in done:
                 with at_work(f"{title}, smooth"):
                     smooth(config, title, folder)
+                    add_baselines(config, title, folder, seed)
     with at_work("evaluate"):
         select_and_evaluate(config, workdir, folders, stages)

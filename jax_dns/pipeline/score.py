@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 from jax_dns.errors import InputError
+from jax_dns.pipeline.baselines import add_baselines
 from jax_dns.pipeline.embed import embed
 from jax_dns.pipeline.evaluate import select_and_evaluate
 from jax_dns.pipeline.fit import fit
@@ -66,6 +67,7 @@ def score(
                 )
                 fit(config, f"{name}, seed {seed}", folder, seed)
                 smooth(config, f"{name}, seed {seed}", folder)
+                add_baselines(config, f"{name}, seed {seed}", folder, seed)
         select_and_evaluate(config, path, folders, ("embed", "fit", "smooth", "evaluate"))
 
 

@@ -92,7 +92,7 @@ def fixed_metrics(
                 if result.oracle
                 else (config.evaluation.fixed_components)
             )
-            if result.parameter and result.value in fixed:
+            if result.parameter and result.value in fixed and not result.is_baseline:
                 rows.setdefault(f"{result.method}, {result.setting}", []).append(result.metrics)
     return rows
 

@@ -8,9 +8,11 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from jax_dns.components import COMPONENTS, build, factory_of, fields_of
+from jax_dns.components import COMPONENTS, build
 from jax_dns.config import COMMON_FIELDS, get_config, new_name
 from jax_dns.errors import InputError
+from jax_dns.pipeline.baselines import TITLES
+from jax_dns.pipeline.field_ranges import check_ranges, check_synthetic
 from jax_dns.pipeline.index import segment_samples, split_commas
 from jax_dns.pipeline.method_results import DOMAINS
 from jax_dns.segments_file import AGGREGATES
@@ -33,16 +35,6 @@ CHOICES = {
     "smoothing.transform": TRANSFORMS,
 }
 TRAINED = ("generative", "discriminative")
-POSITIVE = (
-    *(f"data.{name}" for name in ("sample_rate", "segment_seconds", "segment_hop_seconds")),
-    *(
-        f"{kind}.{name}"
-        for kind in TRAINED
-        for name in ("epochs", "batch_size", "validate_every", "save_every")
-    ),
-    "discriminative.eval_batch_size",
-)
-FRACTIONS = ("data.train_fraction", "data.test_fraction", "evaluation.umap_fraction")
 
 
 def check(config: ConfigDict) -> None:
@@ -71,14 +63,15 @@ def check(config: ConfigDict) -> None:
             expect(name, isinstance(number, int | float) and math.isfinite(number), "a number")
     for name, allowed in CHOICES.items():
         expect(name, field(name) in allowed, " or ".join(allowed))
-    for name in POSITIVE:
-        expect(name, field(name) > 0, "more than 0")
-    expect("smoothing.adaptive_gate", field("smoothing.adaptive_gate") >= 1, "1 or more")
-    for name in FRACTIONS:
-        expect(name, 0 < field(name) <= 1, "more than 0 and at most 1")
-    expect("seeds", _whole_numbers(config.seeds, 0), "whole numbers, 0 or more")
+    check_ranges(config)
+    distinct = len(set(config.seeds)) == len(config.seeds)
+    expect("seeds", _whole_numbers(config.seeds, 0) and distinct, "whole numbers, 0 or more, once")
+    for name in ("data.dev_sections", "data.eval_sections"):
+        expect(name, _whole_numbers(field(name), 0), "whole numbers, 0 or more")
     for name in ("evaluation.fixed_ks", "evaluation.fixed_components"):
         expect(name, not field(name) or _whole_numbers(field(name), 1), "whole numbers, 1 or more")
+    known = all(name in TITLES for name in config.evaluation.baselines)
+    expect("evaluation.baselines", known, f"some of {', '.join(TITLES)}")
     for name in ("data.normal", "data.anomaly"):
         good = bool(field(name)) and all(isinstance(folder, str) for folder in field(name))
         expect(name, good, "names of folders")
@@ -91,18 +84,8 @@ def check(config: ConfigDict) -> None:
     expect("data.segment_seconds", length < 2**31, "segments and hops of less than 2^31 samples")
     hop = round(d.segment_hop_seconds * d.sample_rate)
     expect("data.segment_hop_seconds", hop > 0, "a sample or more")
-    for kind in COMPONENTS:
-        fields = fields_of(config, kind, factory_of(config, kind))
-        if "learning_rate" in fields:
-            expect(f"{kind}.learning_rate", fields["learning_rate"] > 0, "more than 0")
-        if "n_fft" in fields and "hop_length" in fields:
-            expect(
-                f"{kind}.n_fft",
-                0 < fields["n_fft"] < 2 * segment_samples(config),
-                "more than 0 and less than two segments",
-            )
-            divides = fields["hop_length"] > 0 and fields["n_fft"] % fields["hop_length"] == 0
-            expect(f"{kind}.hop_length", divides, f"a divisor of {kind}.n_fft")
+    if config.synthetic.make and not d.root:
+        check_synthetic(config)
     for kind in ("inlier", "smoothing"):
         build(config, kind, Facts(d.sample_rate, segment_samples(config), n_sections=1))
     for kind in TRAINED:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jax_dns.errors import InputError
+from jax_dns.errors import InputError, NoNameKeyError
 from jax_dns.files import read_csv
 
 NAMES = ("name", "clip", "file", "filename", "file_name", "path", "file_path", "filepath")
@@ -37,7 +37,7 @@ class Columns(NamedTuple):
             column = name if name in self.columns else lower.get(name.lower())
             if column is not None:
                 return column
-        raise InputError(
+        raise (NoNameKeyError if key else InputError)(
             f"{self.path}: no column {key or ' or '.join(NAMES[:3])} "
             f"(the columns are {', '.join(self.columns) or 'none'}; --name-key names one)"
         )

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from jax_dns.errors import InputError
+from jax_dns.errors import InputError, NoNameKeyError
 from jax_dns.files import read_npz
 from jax_dns.score_files.read_columns import NAMES, OTHERS, PARQUET, numbers, read_columns
 
@@ -131,7 +131,7 @@ def _read_arrays(path: Path, name_key: str, feature_key: str) -> _Arrays:
     feature = feature_key or "feature"
     for key, wanted in ((names, name_key or "name"), (feature, feature)):
         if key not in arrays:
-            raise InputError(
+            raise (NoNameKeyError if name_key and not names else InputError)(
                 f"{path}: lacks {wanted} (expected arrays {name_key or 'name'} and {feature}; "
                 f"there is {', '.join(arrays) or 'nothing'}; --name-key, --feature-key name them)"
             )

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from jax_dns.data.clips import UNKNOWN
-from jax_dns.errors import InputError, first_three
+from jax_dns.errors import InputError, NoNameKeyError, first_three
 from jax_dns.files import read_csv
 from jax_dns.score_files.clip_names import (
     EXPECTED_FILE,
@@ -163,7 +163,8 @@ def _score_columns(table: Columns, column: str, name_key: str) -> tuple[str, str
     """Returns the columns of names and of scores."""
     if not table.has_head:
         if column or name_key:
-            raise InputError(f"{table.path}: no head with {name_key or column} in the first line")
+            error = NoNameKeyError if name_key else InputError
+            raise error(f"{table.path}: no head with {name_key or column} in the first line")
         if len(table.columns) != 2:
             first = ",".join(values[0] for values in table.columns.values())
             raise InputError(

@@ -17,7 +17,7 @@ def test_both_paths_are_passed_on_whole(tmp_path, monkeypatch, capsys):
 def test_what_cannot_be_compared(tmp_path, capsys):
     assert cli.main(["compare", "one"]) == 2
     assert "required: B" in capsys.readouterr().err
-    assert cli.main(["compare", "gs://a", str(tmp_path)]) == 1
-    assert "run: gs:" in capsys.readouterr().err
+    assert cli.main(["compare", "gs://a", str(tmp_path)]) == 2
+    assert "A: gs://a, expected a local path" in capsys.readouterr().err
     assert cli.main(["compare", str(tmp_path / "none"), str(tmp_path)]) == 1
     assert len(capsys.readouterr().err.splitlines()) == 1

@@ -331,6 +331,27 @@ def test_any_table_in(data, tmp_path, capsys):
     assert found == pytest.approx(expected, abs=1e-5)
 
 
+def test_a_name_key_is_that_of_the_files_that_have_it(data, tmp_path, capsys):
+    names, values = zip(*data["pump"].items())
+    put(tmp_path / "s.csv", [("clip", "score"), *((n, s) for n, (s, _) in zip(names, values))])
+    np.savez(tmp_path / "f.npz", ids=names, emb=[f for _, f in values])
+    files = ["--scores", tmp_path / "s.csv", "--features", tmp_path / "f.npz", "--k", 4]
+    keys = ["--feature-key", "emb", "--out", tmp_path / "o.csv"]
+    code, _, err = call(capsys, *files, *keys, "--name-key", "ids")
+    assert code == 0, err
+    expected = equation_7(data["pump"], 4, section_of, lambda _: True)
+    assert {n: float(s) for n, s in rows_of(tmp_path / "o.csv")[1:]} == pytest.approx(
+        expected, abs=1e-5
+    )
+    code, _, err = call(capsys, *files, *keys, "--name-key", "idz")
+    assert code == 1 and "f.npz: lacks name" in err[0]
+    code, _, err = call(capsys, *files, *keys)
+    assert code == 1 and "f.npz: lacks name" in err[0]
+    np.savez(tmp_path / "f.npz", name=names, emb=[f for _, f in values])
+    code, _, err = call(capsys, *files, *keys, "--name-key", "idz")
+    assert code == 1 and "--name-key: neither" in err[0] and "has names in idz" in err[0]
+
+
 def test_files_keep_the_names_of_their_year(shared, tmp_path, rng, capsys):
     names = [
         f"section_00_{d}_test_normal_000{i}.wav" for d in ("source", "target") for i in range(3)

@@ -309,7 +309,7 @@ def test_a_strangers_segments_need_no_sound(workdir, small_config, tmp_path):
 def test_nothing_to_train_on(factory, small_config, tmp_path):
     root = tmp_path / "root"
     shutil.copytree(factory / "dev_data/fan/source_test", root / "fan/source_test")
-    small_config.data.root = str(root)
+    small_config.data.root, small_config.data.eval_sections = str(root), (0,)
     with pytest.raises(InputError, match="fan has no training clips, nothing to train on"):
         run(small_config, tmp_path / "w")
     shutil.copytree(factory / "dev_data/fan/train", root / "fan/train")

@@ -56,5 +56,5 @@ def test_configs_that_cannot_be_read(tmp_path, content, message):
 def test_the_home_folder_and_remote_ones(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert make_workdir("~/runs/x") == tmp_path / "runs/x"
-    with pytest.raises(InputError, match="workdir: gs://bucket/run, expected a local folder"):
+    with pytest.raises(InputError, match="workdir: gs://bucket/run, expected a local path"):
         make_workdir("gs://bucket/run")

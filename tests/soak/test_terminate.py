@@ -1,12 +1,16 @@
 """SIGTERM: the state is saved where it is, the exit code says so, and nothing changes the end."""
 
 import json
+import os
 import random
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
-from soak.runs import STAGES, assert_same, finish, stage_of, start
+from soak.runs import PROJECT, STAGES, assert_same, finish, stage_of, start
 
 
 def terminate_in(stage, workdir, delay=0.0):
@@ -62,3 +66,36 @@ def test_signals_at_random_moments(undisturbed, tmp_path):
     code, text = finish(tmp_path / "w")
     assert code == 0, text
     assert_same(tmp_path / "w", undisturbed)
+
+
+def try_signals(seed, number):
+    """Each signal ends the command within seconds, with its exit code and one line."""
+    script = Path(__file__).with_name("signal_cases.py")
+    done = subprocess.run(
+        [sys.executable, script, str(seed), str(number)],
+        env=os.environ | {"PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    cases = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 0 and len(cases) == number, done.stderr
+    for case in cases:
+        code, word = {"SIGINT": (130, "interrupted"), "SIGTERM": (143, "terminated")}[
+            case["signal"]
+        ]
+        expected = f"jax-dns: error: {word}; run the same command again to resume\n"
+        assert (case["code"], case["text"]) == (code, expected), case
+    return cases
+
+
+def test_signals_before_a_training():
+    try_signals("few", 8)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("block", range(4))
+def test_many_signals_before_a_training(block):
+    cases = try_signals(block, 50)
+    slowest = max(case["seconds"] for case in cases)
+    print(f"{len(cases)} signals, the slowest taken after {slowest:.2f} s")
