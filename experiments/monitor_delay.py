@@ -33,8 +33,8 @@ from typing import NamedTuple
 
 import numpy as np
 from command_line import make_parser, run_main
-from delay_evidence import p_values
-from delay_streams import Known, Stream, draw_stream, load, run_to_failure
+from paper.delay_evidence import p_values
+from paper.delay_streams import Known, Stream, draw_stream, load, run_to_failure
 from tqdm import tqdm
 
 from jax_dns.evaluation.tables import Table, to_csv, to_markdown

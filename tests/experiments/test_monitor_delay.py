@@ -1,7 +1,7 @@
 """Delays: the table of a short series adds up."""
 
-import delay_streams
 import monitor_delay
+from paper import delay_streams
 
 
 def test_the_table_of_a_short_synthetic_series(tmp_path, monkeypatch, capsys):

@@ -57,6 +57,7 @@ const all = (query) => [...document.querySelectorAll(query)];
   const loaded = new Promise((done) => { player.onloadedmetadata = player.onerror = done; });
   player.preload = "metadata"; player.load(); await loaded;
   found.seconds = player.duration;
+  found.width = innerWidth;
   found.wide = document.documentElement.scrollWidth > innerWidth;
   found.reachable = all("button, audio").every((e) => e.tabIndex == 0);
   found.small = all("button").filter((b) => b.getBoundingClientRect().height < 40).length;
@@ -183,8 +184,9 @@ def test_levels_of_a_spectrogram():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("width", [1280, 500])
-def test_in_a_browser(folder, tmp_path, width):
+@pytest.mark.parametrize("width", [1280, 390])
+def test_in_a_browser(folder, tmp_path, width, monkeypatch):
+    """A window of 390 pixels is narrower than the browser's narrowest; a frame is not."""
     if BROWSER is None:
         pytest.skip("no Chromium or Chrome installed")
     history = shutil.copytree(folder, tmp_path / "history")
@@ -196,10 +198,14 @@ def test_in_a_browser(folder, tmp_path, width):
         found.append(await request.json())
         return Response()
 
+    framing = page.HEADERS["Content-Security-Policy"].replace("'none'", "'self'")
+    monkeypatch.setitem(page.HEADERS, "Content-Security-Policy", framing)
     app = page.make_app(history, FORMATS)
+    frame = f'<!doctype html><iframe src="look" width="{width}" height="1700"></iframe>'
     html = (page.HERE / "monitor.html").read_text()
     looking = html.replace("</html>", '<script src="look.js"></script></html>')
     app.routes.append(Route("/look", lambda _: Response(looking, media_type="text/html")))
+    app.routes.append(Route("/frame", lambda _: Response(frame, media_type="text/html")))
     app.routes.append(Route("/look.js", lambda _: Response(LOOK, media_type="text/javascript")))
     app.routes.append(Route("/found", take, methods=["POST"]))
 
@@ -216,7 +222,10 @@ def test_in_a_browser(folder, tmp_path, width):
             options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"]
             options += ["--no-first-run", "--disable-background-networking", "--disable-sync"]
             options += [f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width},1800"]
-            options += [f"--screenshot={tmp_path / 'page.png'}", f"{address}/look"]
+            options += [
+                f"--screenshot={tmp_path / 'page.png'}",
+                f"{address}/{'look' if width > 500 else 'frame'}",
+            ]
             subprocess.run([BROWSER, *options], capture_output=True, timeout=120, check=True)
     finally:
         stop.set()
@@ -228,6 +237,7 @@ def test_in_a_browser(folder, tmp_path, width):
     assert seen["lines"] == [16, 16] and seen["name"] == NAME and seen["images"] == 0
     assert len(seen["canvases"]) == 5 and min(seen["canvases"]) >= 4
     assert seen["seconds"] == pytest.approx(1000 / toy.RATE, abs=0.01)
-    assert not seen["wide"] and seen["reachable"] and seen["small"] == 0
+    assert seen["width"] == width and not seen["wide"]
+    assert seen["reachable"] and seen["small"] == 0
     assert seen["answer"] == "Told the monitor." and seen["after"] == "normal"
     assert (tmp_path / "page.png").stat().st_size > 10_000

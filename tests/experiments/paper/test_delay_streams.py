@@ -1,9 +1,9 @@
 """Streams: normal weeks first, then faults; the normal weeks don't depend on their share."""
 
-import delay_streams
 import numpy as np
-from delay_streams import draw_stream, run_to_failure
+from paper import delay_streams
 from paper.cells import Cell
+from paper.delay_streams import draw_stream, run_to_failure
 
 
 def test_streams_differ_in_their_faults_only(rng, monkeypatch):

@@ -1,9 +1,9 @@
 """p-values of streams: the fast ones are the monitor's, smoothing is a loop's, a rule joins in."""
 
-import delay_evidence
 import numpy as np
-from delay_evidence import join_by_rule, look_back_rows, p_values, ranks_p, smooth_stream
-from delay_streams import Known, Stream
+from paper import delay_evidence
+from paper.delay_evidence import join_by_rule, look_back_rows, p_values, ranks_p, smooth_stream
+from paper.delay_streams import Known, Stream
 
 from jax_dns.monitor.decisions import combined_p, conformal_p
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 import numpy as np
-from delay_streams import Known, Stream
 from jaxtyping import Float, Int
+from paper.delay_streams import Known, Stream
 from scipy.spatial.distance import cdist
 from scipy.stats import rankdata
 
