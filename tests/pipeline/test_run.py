@@ -168,14 +168,14 @@ def test_a_copied_workdir_prints_no_path_of_the_first(workdir, finished, small_c
 
 
 def test_a_changed_field_redoes_what_depends_on_it(
-    workdir, small_config, monkeypatch, embedded, capsys
+    workdir, plain_config, monkeypatch, embedded, capsys
 ):
     no_training(monkeypatch)
     segments = (workdir / "fan/segments.npz").stat().st_mtime_ns
     before = (workdir / "fan/smoothed.npz").stat().st_mtime_ns
-    small_config.smoothing.ks = (1, 3)
-    small_config.generative.validate_every = 7  # changes nothing that training ends with
-    run(small_config, workdir)
+    plain_config.smoothing.ks = (1, 3)
+    plain_config.generative.validate_every = 7  # changes nothing that training ends with
+    run(plain_config, workdir)
     assert embedded == []
     plan = plan_of(capsys)
     assert plan["train_generative"] == plan["embed"] == plan["fit"] == "done"
@@ -195,8 +195,8 @@ def test_a_changed_field_redoes_what_depends_on_it(
         "train_loop",
         lambda *a, **k: trained.append(k["title"]) or loop.train_loop(*a, **k),
     )
-    small_config.generative.learning_rate = 2e-3
-    run(small_config, workdir)
+    plain_config.generative.learning_rate = 2e-3
+    run(plain_config, workdir)
     assert trained == ["fan AE, seed 0", "valve AE, seed 0"]
     plan = plan_of(capsys)
     reason = "generative.learning_rate is 0.002, was 0.001"
@@ -206,22 +206,22 @@ def test_a_changed_field_redoes_what_depends_on_it(
 
 
 def test_test_clips_added_or_removed_re_embed_just_those(
-    factory, workdir, small_config, tmp_path, monkeypatch, embedded
+    factory, workdir, plain_config, tmp_path, monkeypatch, embedded
 ):
     root = shutil.copytree(factory, tmp_path / "root")
     for path in root.rglob("*.wav"):  # new dates, same sound: nothing to train
         os.utime(path)
-    small_config.data.root = str(root)
+    plain_config.data.root = str(root)
     no_training(monkeypatch)
     old, _ = read_segments(workdir / "fan/segments.npz")
     name = "section_00_source_test_normal_0001.wav"
     (root / "dev_data/fan/source_test" / name).unlink()
-    run(small_config, workdir)
+    run(plain_config, workdir)
     assert embedded == []
     gone, _ = read_segments(workdir / "fan/segments.npz")
     assert set(old.clip) - set(gone.clip) == {name}
     shutil.copy(factory / "dev_data/fan/source_test" / name, root / "dev_data/fan/source_test")
-    run(small_config, workdir)
+    run(plain_config, workdir)
     assert embedded == [1]
     back, _ = read_segments(workdir / "fan/segments.npz")
     assert back.clip.tolist() == old.clip.tolist()
@@ -230,7 +230,7 @@ def test_test_clips_added_or_removed_re_embed_just_those(
 
 
 def test_interrupted_and_rerun_is_bit_identical(
-    finished, small_config, factory, tmp_path, monkeypatch
+    finished, plain_config, factory, tmp_path, monkeypatch
 ):
     """Stopped in the extractor's second epoch, then by the same command gone on."""
     real, steps = trainers.train_loop, []
@@ -250,22 +250,20 @@ def test_interrupted_and_rerun_is_bit_identical(
         return real(create, counting, **options)
 
     monkeypatch.setattr(trainers, "train_loop", breaking)
-    small_config.evaluation.figures = small_config.evaluation.report = False
     with pytest.raises(KeyboardInterrupt):
-        run(small_config, tmp_path / "w")
-    run(small_config, tmp_path / "w")
+        run(plain_config, tmp_path / "w")
+    run(plain_config, tmp_path / "w")
     assert steps.count(("fan SerialOE, seed 0", 4)) == 1  # not a second time
     for name in ("results.json", "results.csv", "fan/segments.npz", "fan/scores.csv"):
         assert (tmp_path / "w" / name).read_bytes() == (finished / name).read_bytes(), name
 
 
-def test_some_machines_and_several_seeds(small_config, tmp_path, monkeypatch):
-    small_config.data.machines = "fan"
-    small_config.seeds = (0, 1)
-    small_config.generative.epochs = small_config.discriminative.epochs = 1
-    small_config.evaluation.figures = False
-    small_config.evaluation.fixed_ks = (4,)
-    run(small_config, tmp_path)
+def test_some_machines_and_several_seeds(plain_config, tmp_path, monkeypatch):
+    plain_config.data.machines = "fan"
+    plain_config.seeds = (0, 1)
+    plain_config.generative.epochs = plain_config.discriminative.epochs = 1
+    plain_config.evaluation.fixed_ks = (4,)
+    run(plain_config, tmp_path)
     scores = [rows_of(tmp_path / f"seed_{s}/fan/scores.csv") for s in (0, 1)]
     assert scores[0] != scores[1]
     assert not (tmp_path / "seed_0/valve").exists()
