@@ -61,9 +61,10 @@ newest: $(READY)
 test-gpu: $(READY)
 	JAX_PLATFORMS= XLA_PYTHON_CLIENT_PREALLOCATE=false $(BIN)/python -m pytest -m gpu
 
-# It aims at 15 minutes on two quiet cores; a hang is a failure, so it is bounded from outside too.
+# A line for each test as it ends. It aims at 15 minutes on two quiet cores; a hang is a failure, so
+# it is bounded from outside too.
 soak: $(READY)
-	timeout --kill-after=10 1500 $(BIN)/python -m pytest -s -v -m soak
+	timeout --kill-after=10 2400 $(BIN)/python -m pytest -n 2 --dist worksteal -v -m soak
 
 audit: $(AUDIT)/bin/pip-audit
 	$(AUDIT)/bin/python constraints/audit.py constraints/py311.txt constraints/py312.txt

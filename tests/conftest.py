@@ -45,8 +45,8 @@ class FileByFile(LoadScopeScheduling):
 
 
 def pytest_xdist_make_scheduler(config, log):
-    """Returns how tests are shared among processes."""
-    return FileByFile(config, log)
+    """Returns how tests are shared among processes; `make soak`'s go one by one."""
+    return None if config.option.markexpr == "soak" else FileByFile(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -58,6 +58,7 @@ def k_curve_figure(
     Returns:
       A matplotlib figure.
     """
+    runs = [[result for result in run if not result.is_baseline] for run in runs]
     figure, panels = new_figure(len(sections))
     for axes, (name, some) in zip(panels, sections.items()):
         curves = _percent(runs, some, pooled)

@@ -11,6 +11,12 @@ from jax_dns.evaluation.metrics import SectionMetrics
 ORACLE_SUFFIX = " (Oracle)"  # of a row whose setting was chosen on the evaluation sections
 
 SMOOTHED_SUFFIX = ", smoothed"  # of a baseline's smoothed form
+BASELINES = {  # inlier models that serve as baselines, as tables name them
+    "knn": "k-NN",
+    "mahalanobis": "Mahalanobis",
+    "lof": "LOF",
+    "kmeans": "k-means",
+}
 
 
 class MethodResult(NamedTuple):
@@ -31,8 +37,8 @@ class MethodResult(NamedTuple):
 
     @property
     def is_baseline(self) -> bool:
-        """Returns whether the method is a baseline's smoothed form."""
-        return self.method.endswith(SMOOTHED_SUFFIX)
+        """Returns whether the method is a baseline, or the smoothed form of one."""
+        return is_baseline(self.method)
 
     @property
     def setting(self) -> str:
@@ -41,6 +47,11 @@ class MethodResult(NamedTuple):
             return self.data
         separator = "=" if len(self.parameter) == 1 else " "
         return f"{self.parameter}{separator}{self.value} {self.data}".strip()
+
+
+def is_baseline(method: str) -> bool:
+    """Returns whether a method's name is that of a baseline, or of the smoothed form of one."""
+    return method in BASELINES.values() or method.endswith(SMOOTHED_SUFFIX)
 
 
 def methods_of(results: Iterable[MethodResult]) -> list[str]:

@@ -12,6 +12,7 @@ from jax_dns.config import inlier as inlier_fields
 from jax_dns.errors import InputError
 from jax_dns.evaluation.hyperparameters import select
 from jax_dns.evaluation.metrics import section_metrics
+from jax_dns.evaluation.results import BASELINES as TITLES
 from jax_dns.evaluation.results import SMOOTHED_SUFFIX, MethodResult
 from jax_dns.fingerprints import fingerprint, is_done, read_stamp, write_stamp
 from jax_dns.pipeline import fit as fit_stage
@@ -26,8 +27,6 @@ from jax_dns.pipeline.method_results import (
 from jax_dns.pipeline.select import largest_usable, read_selection
 from jax_dns.pipeline.smooth import smooth_key, smoothed_clips, smoothing_rule
 from jax_dns.segments_file import Segments, clip_scores, clips_of, read_segments
-
-TITLES = {"knn": "k-NN", "mahalanobis": "Mahalanobis", "lof": "LOF", "kmeans": "k-means"}
 
 
 def baselines_key(config: ConfigDict, seed: int, segments: str, *, is_fitted: bool) -> str:

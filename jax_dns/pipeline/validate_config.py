@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from jax_dns.components import COMPONENTS, build
 from jax_dns.config import COMMON_FIELDS, get_config, new_name
 from jax_dns.errors import InputError
-from jax_dns.pipeline.baselines import TITLES
+from jax_dns.evaluation.results import BASELINES
 from jax_dns.pipeline.field_ranges import check_ranges, check_synthetic
 from jax_dns.pipeline.index import segment_samples, split_commas
 from jax_dns.pipeline.method_results import DOMAINS
@@ -70,8 +70,8 @@ def check(config: ConfigDict) -> None:
         expect(name, _whole_numbers(field(name), 0), "whole numbers, 0 or more")
     for name in ("evaluation.fixed_ks", "evaluation.fixed_components"):
         expect(name, not field(name) or _whole_numbers(field(name), 1), "whole numbers, 1 or more")
-    known = all(name in TITLES for name in config.evaluation.baselines)
-    expect("evaluation.baselines", known, f"some of {', '.join(TITLES)}")
+    known = all(name in BASELINES for name in config.evaluation.baselines)
+    expect("evaluation.baselines", known, f"some of {', '.join(BASELINES)}")
     for name in ("data.normal", "data.anomaly"):
         good = bool(field(name)) and all(isinstance(folder, str) for folder in field(name))
         expect(name, good, "names of folders")

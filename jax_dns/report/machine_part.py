@@ -9,7 +9,7 @@ from jaxtyping import Float
 from ml_collections import ConfigDict
 
 from jax_dns.evaluation import plots
-from jax_dns.evaluation.results import MethodResult, baseline
+from jax_dns.evaluation.results import MethodResult, baseline, is_baseline
 from jax_dns.evaluation.tables import percent
 from jax_dns.evaluation.umap_plot import panel_names, read_umap, umap_figure
 from jax_dns.pipeline.figures import selected_smoothing
@@ -85,7 +85,9 @@ def machine_part(
 def _summary(chosen: ChosenRows, machine: str) -> str:
     """Returns the methods' figures in one line."""
     figures = {
-        method: row[machine] for method, row in method_rows(chosen).items() if machine in row
+        method: row[machine]
+        for method, row in method_rows(chosen).items()
+        if machine in row and not is_baseline(method)
     }
     return ", ".join(f"{method} {percent(values)}" for method, values in figures.items())
 

@@ -2,7 +2,13 @@
 
 from collections.abc import Iterable
 
-from jax_dns.evaluation.results import ORACLE_SUFFIX, MethodResult, baseline, methods_of
+from jax_dns.evaluation.results import (
+    ORACLE_SUFFIX,
+    SMOOTHED_SUFFIX,
+    MethodResult,
+    baseline,
+    methods_of,
+)
 
 ORACLE = ORACLE_SUFFIX.strip()
 TERMS = (
@@ -66,6 +72,13 @@ def notes(results: Iterable[MethodResult]) -> list[tuple[str, str]]:
         result = next(r for r in results if r.method == method)
         if result is first:
             text = "The generative score a_G before smoothing; higher is more anomalous."
+        elif method.endswith(SMOOTHED_SUFFIX):
+            text = (
+                f"The score of {method.removesuffix(SMOOTHED_SUFFIX)} smoothed as the generative "
+                "score is; its setting is the best on the development sections."
+            )
+        elif result.is_baseline:
+            text = "Another inlier model of the features f_D of normal sound, nothing to choose."
         elif result.oracle:
             score = first.method if first else "a_G"
             text = (

@@ -204,7 +204,8 @@ def test_what_is_not_the_papers_stands_alone(tmp_path, tables):
     assert all(row["paper"] == "" for row in rows.values())
     change = {"data.eval_sections": (0, 3)}  # the choice has seen the answer
     rows = tables(make(tmp_path / "overlap", ("fan",), (0,), change=change))
-    ours = {"Proposed (adaptive)", "AE + SerialOE ranks"}
+    ours = {"Proposed (adaptive)", "AE + SerialOE ranks", "k-NN", "k-NN, smoothed"}
+    ours |= {"Mahalanobis", "Mahalanobis, smoothed", "SerialOE, smoothed"}
     assert {method for _, _, method, _ in rows} == {"SerialOE", "AE", "Proposed (Oracle)", *ours}
 
 

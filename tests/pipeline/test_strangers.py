@@ -98,6 +98,7 @@ def import_path(tmp_path, monkeypatch):
 def quick(small_config):
     """The small run with nothing to train but what a test is about."""
     small_config.evaluation.figures = small_config.evaluation.report = False
+    small_config.evaluation.baselines = ()
     small_config.data.machines, small_config.data.outliers = "fan", "valve"
     return small_config
 
