@@ -144,21 +144,20 @@ def find_changes(
     joining = after.candidate & ~before.candidate
     changed = after.candidate != before.candidate
     is_new = after.live & ~before.live
-    owners = np.flatnonzero(before.live & after.live)
-    bound, bound_row = before.bound[owners], before.bound_row[owners]
+    owner = before.live & after.live
     touched, pairs, distances, lists = [], [], [], []
     for rows, lower, upper in _passes(np.flatnonzero(changed | is_new), features, origin):
         for row, low in zip(rows, lower):
             if not changed[row]:
                 continue
-            near = ~(low[owners] > bound) & (owners != row)  # NaN is near
-            items = owners[near]
+            near = owner & ~(low > before.bound)  # NaN is near
+            near[row] = False
+            items = np.flatnonzero(near)
             touched.append(items)
             if joining[row]:
                 distance = exact_distances(np.asarray(features[items]), np.asarray(features[row]))
-                within = (distance < bound[near]) | (
-                    (distance == bound[near]) & (row < bound_row[near])
-                )
+                bound, bound_row = before.bound[items], before.bound_row[items]
+                within = (distance < bound) | ((distance == bound) & (row < bound_row))
                 items = items[within]
                 pairs.append(np.stack([items, np.full(len(items), row)], axis=1))
                 distances.append(distance[within])
@@ -283,18 +282,19 @@ def _nearest(
 ) -> NeighborLists:
     """Returns the queries' lists, from the bounds of their distances to all rows."""
     lists = empty_lists(len(queries), width)
-    rows = np.flatnonzero(candidate)
+    count = candidate.sum()
     for i, query in enumerate(queries):
-        others = rows[rows != query]
-        low = lower[i, others]
-        if len(others) > width:
+        near = candidate.copy()
+        near[query] = False
+        if near.sum() > width:
             # At least `width` candidates lie within the limit: none beyond it is among the nearest.
-            limit = np.partition(upper[i, others], width - 1)[width - 1]
-            others = others[~(low > limit)]
+            limit = np.partition(np.where(near, upper[i], np.inf), width - 1)[width - 1]
+            near &= ~(lower[i] > limit)
+        others = np.flatnonzero(near)
         distance = exact_distances(np.asarray(features[others]), np.asarray(features[query]))
         order = np.lexsort((others, distance))[:width]
         lists.rows[i, : len(order)] = others[order]
         lists.distances[i, : len(order)] = distance[order]
-        if len(rows) - candidate[query] > width:
+        if count - candidate[query] > width:
             lists.bound[i], lists.bound_row[i] = distance[order[-1]], others[order[-1]]
     return lists
