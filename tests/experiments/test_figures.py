@@ -263,6 +263,7 @@ def test_sweep_runs_and_collects(tmp_path, monkeypatch, drawn, capsys):
 
     monkeypatch.setattr(shift_sweep, "subprocess", SimpleNamespace(run=run))
     changes = ["--config.data.dev_sections=(0,)", "--config.data.eval_sections=(1,)"]
+    changes += ["--config.evaluation.figures=False", "--config.evaluation.report=False"]
     arguments = ["--out", str(tmp_path / "sweep"), "--machines=fan", "--seeds=0,1", *changes]
     shift_sweep.main([*arguments, "--shifts=1,0"])
     rows = read_csv(tmp_path / "sweep/shift_sweep.csv")
