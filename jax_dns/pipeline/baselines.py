@@ -7,7 +7,7 @@ from jaxtyping import Float
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from jax_dns.components import component_key
+from jax_dns.components import code_digest, component_key
 from jax_dns.config import inlier as inlier_fields
 from jax_dns.errors import InputError
 from jax_dns.evaluation.hyperparameters import select
@@ -32,7 +32,8 @@ from jax_dns.segments_file import Segments, clip_scores, clips_of, read_segments
 def baselines_key(config: ConfigDict, seed: int, segments: str, *, is_fitted: bool) -> str:
     """Fingerprints the baselines of segments with this digest; `is_fitted`: whether h is."""
     names = list(config.evaluation.baselines)
-    code = [component_key(_with_inlier(config, name), "inlier") for name in names]
+    code = [code_digest(add_baselines)]
+    code += [component_key(_with_inlier(config, name), "inlier") for name in names]
     keys = [fit_stage.fit_key(config, seed, segments), smooth_key(config, segments)]
     return fingerprint(names, code, keys, is_fitted)
 
@@ -108,10 +109,12 @@ def baseline_results(
       Clip scores; none where a section of the test segments has too few training segments.
     """
     other = _with_inlier(config, name)
+    # Features of one direction lie closer to each other than float32 tells from 0.
+    precise = segments._replace(feature=segments.feature.astype(np.float64))
     model = fit_stage.inlier_model(other)
     everything = MethodResult(TITLES[name], model.parameter, model.settings[0], "all", np.zeros(0))
     try:
-        scores = _scores_of(other, segments, everything, seed)
+        scores = _scores_of(other, precise, everything, seed)
     except InputError as error:
         tqdm.write(f"{title}: no {TITLES[name]} row, {error}")
         return []

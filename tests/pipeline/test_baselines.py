@@ -11,7 +11,7 @@ from jax_dns import config
 from jax_dns.errors import InputError
 from jax_dns.evaluation.metrics import auc
 from jax_dns.pipeline import run
-from jax_dns.pipeline.baselines import chosen_setting
+from jax_dns.pipeline.baselines import baseline_results, chosen_setting
 from jax_dns.pipeline.method_results import load_results, read_method_results
 from jax_dns.pipeline.validate_config import check
 from jax_dns.segments_file import Segments, clips_of, write_segments
@@ -117,6 +117,14 @@ def test_each_score_and_its_smoothed_form(done, method, score):
     section = clips.section == 1
     pooled = next(m for m in raw.metrics if (m.section, m.domain) == (1, "all"))
     assert pooled.auc == pytest.approx(auc(clips.label[section], by_clip(expected)[section]))
+
+
+def test_features_of_almost_one_direction_are_told_apart(rng):
+    """Their cosine distances are below float32's rounding."""
+    every = segments(rng)
+    near = every._replace(feature=(1 + 1e-5 * every.feature).astype(np.float32))
+    raw = baseline_results(settings(), "saw", near, "knn", 0)[0]
+    assert len(np.unique(raw.scores)) == len(raw.scores) and raw.scores.max() < 1e-8
 
 
 def test_rows_of_the_tables(done):
