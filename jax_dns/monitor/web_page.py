@@ -86,7 +86,13 @@ def listen(app: Starlette, host: str, port: int) -> Iterator[str]:
     except (OSError, OverflowError) as error:
         listener.close()
         raise InputError(f"--serve: {host}:{port} can't be listened on ({error})") from error
-    config = uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=1)
+    config = uvicorn.Config(
+        app,
+        log_config=None,  # its own closes all handlers, and absl's would close stderr with it
+        log_level="warning",
+        lifespan="off",
+        timeout_graceful_shutdown=1,
+    )
     server = uvicorn.Server(config)
     # Not the main thread: signals stay the command's.
     thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])), daemon=True)

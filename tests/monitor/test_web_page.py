@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 import shutil
 import subprocess
 import threading
@@ -174,6 +175,15 @@ def test_other_addresses_need_a_token(folder):
             ),
         ):
             pass
+
+
+def test_the_page_closes_nobodys_log(folder, monkeypatch):
+    """A handler of the process, absl's for instance, would close stderr with itself."""
+    handler, closed = logging.NullHandler(), []
+    monkeypatch.setattr(handler, "close", lambda: closed.append(handler))
+    app = page.make_app(folder, FORMATS, token="")
+    with page.serve(app, host="127.0.0.1", port=0, token=""):
+        assert not closed
 
 
 def test_levels_of_a_spectrogram():
