@@ -19,7 +19,7 @@ from jax_dns.types import ArrayLike
 
 MAX_SORTED = 2**13  # n x K up to which Eq. 7's readable form is traced
 # Pairs of query and item that NumPy smooths, as it compiles nothing: on a CPU; elsewhere.
-CPU_PAIRS, ACCELERATOR_PAIRS = 2**27, 2**23
+CPU_PAIRS, ACCELERATOR_PAIRS = 2**25, 2**23
 # On a CPU NumPy is the faster also from this many times K on: most candidates are dropped at once.
 FEW_NEIGHBORS = 32
 

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 
 # From so many candidates, and so many times K, on they are filtered; up to there sorting whole rows
 # in part, which NumPy does with vector instructions, is at least as fast.
-MIN_FILTERED, FILTER_SHARE = 2**13, 8
+MIN_FILTERED, FILTER_SHARE = 2**13, 32
 SAMPLE_SHARE = 16  # the sample is one candidate in so many
 MIN_SAMPLE = 512
 CHUNK = 2**11  # columns: with MAX_ROWS rows a product stays in a core's cache
