@@ -2,17 +2,15 @@
 
 import csv
 import io
+import sqlite3
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 from jax_dns.errors import InputError
 from jax_dns.files import write_bytes, write_text
 from jax_dns.smoothing.api import smooth
-
-if TYPE_CHECKING:
-    from jax_dns.monitor.history import History
 
 COLUMNS = {
     "machine": "section.machine",
@@ -35,11 +33,11 @@ COLUMNS = {
 }
 
 
-def export_items(history: "History", path: Path) -> int:
+def export_items(connection: sqlite3.Connection, path: Path) -> int:
     """Writes every item, expired ones too, without features.
 
     Args:
-      history: open.
+      connection: to a history's database.
       path: ends in .csv or .parquet; the latter needs pyarrow.
 
     Returns:
@@ -51,7 +49,7 @@ def export_items(history: "History", path: Path) -> int:
     if path.suffix not in (".csv", ".parquet"):
         raise InputError(f"{path}: expected a name that ends in .csv or .parquet")
     fields = ", ".join(f"{column} AS {name}" for name, column in COLUMNS.items())
-    rows = history.connection.execute(
+    rows = connection.execute(
         f"SELECT {fields} FROM item JOIN clip ON clip.id = item.clip "
         "JOIN section ON section.id = clip.section LEFT JOIN list ON list.id = item.id "
         "ORDER BY item.id"
@@ -74,17 +72,27 @@ def export_items(history: "History", path: Path) -> int:
     return len(rows)
 
 
-def largest_difference(history: "History", machine: str, section: int) -> float:
+def largest_difference(
+    score: Float[np.ndarray, " n"],
+    smoothed: Float[np.ndarray, " n"],
+    features: Float[np.ndarray, "n d"],
+    evidence: Bool[np.ndarray, " n"],
+    k: int,
+) -> float:
     """Smooths a section's live items anew, and compares.
+
+    Args:
+      score: [n] a_G.
+      smoothed: [n] scores kept current.
+      features: [n, d] f_D.
+      evidence: [n] which items may be neighbours.
+      k: K.
 
     Returns:
       The largest difference from the scores kept current, over the standard deviation of a_G; 0
       where there are too few candidates for K.
     """
-    items = history.smoothed(machine, section)
-    evidence = items.evidence
-    if not len(items.score) or evidence.sum() - evidence.any() < history.k - 1:
+    if not len(score) or evidence.sum() - evidence.any() < k - 1:
         return 0.0
-    features = history.live_features(machine, section)
-    again = smooth(items.score, features, history.k, pool=evidence)
-    return float(np.abs(again - items.smoothed).max() / (items.score.std() or 1.0))
+    again = smooth(score, features, k, pool=evidence)
+    return float(np.abs(again - smoothed).max() / (score.std() or 1.0))

@@ -253,11 +253,12 @@ class History:
 
     def export(self, path: Path) -> int:
         """Writes every item to a .csv or .parquet file; returns their number."""
-        return export_items(self, path)
+        return export_items(self.connection, path)
 
     def check(self, machine: str, section: int) -> float:
         """Returns the largest difference from a full recomputation, see `largest_difference`."""
-        return largest_difference(self, machine, section)
+        items, features = self.smoothed(machine, section), self.live_features(machine, section)
+        return largest_difference(items.score, items.smoothed, features, items.evidence, self.k)
 
     def emit(self, event: str, **content: Any) -> None:
         """Adds an event for the service to print, as a part of the transaction."""
