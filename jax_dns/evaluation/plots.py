@@ -78,7 +78,9 @@ def k_curve_figure(
                 axes.fill_between(ks, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
         _ring(axes, curves, chosen)
         others = [result for run in runs for result in run if result.parameter != "K"]
-        for method, style in zip(methods_of(others), itertools.cycle(("--", ":", "-."))):
+        for method, style in zip(
+            methods_of(others), itertools.cycle(("--", ":", "-.", (0, (8, 3)), (0, (1, 4))))
+        ):
             settings = [curves[key] for key in curves if key[0] == method and key[1] != "K"]
             label = method if len(settings) == 1 else f"{method}, best of {len(settings)}"
             means = list(map(np.mean, settings))
