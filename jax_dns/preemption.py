@@ -49,7 +49,7 @@ def raise_on_signal(action: Callable[[], T]) -> T:
         return action()
     received: list[int] = []  # appending is atomic; a threading.Event could deadlock in a handler
     previous = {number: signal.getsignal(number) for number in (*EXCEPTIONS, signal.SIGALRM)}
-    previous_hook = sys.unraisablehook
+    previous_hook, previous_report = sys.unraisablehook, sys.excepthook
 
     def handle(number: int, frame: Any) -> None:
         received.append(number)
@@ -73,6 +73,11 @@ def raise_on_signal(action: Callable[[], T]) -> T:
         if not isinstance(unraisable.exc_value, SIGNAL_EXCEPTIONS):  # those will come again
             previous_hook(unraisable)
 
+    def report_uncaught(kind: Any, value: Any, trace: Any) -> None:
+        # Native threads of a checkpoint that a signal interrupts print that their loop is closed.
+        if not received or threading.current_thread() is threading.main_thread():
+            previous_report(kind, value, trace)
+
     def restore() -> None:
         for number in EXCEPTIONS:
             _set_handler(number, previous[number])
@@ -80,9 +85,11 @@ def raise_on_signal(action: Callable[[], T]) -> T:
             signal.setitimer(signal.ITIMER_REAL, 0)
         _set_handler(signal.SIGALRM, previous[signal.SIGALRM])
         sys.unraisablehook = previous_hook
+        if not received:  # otherwise those threads work on until the process ends
+            sys.excepthook = previous_report
 
     try:
-        sys.unraisablehook = report_unraisable
+        sys.unraisablehook, sys.excepthook = report_unraisable, report_uncaught
         for number, handler in ((signal.SIGALRM, repeat), *((n, handle) for n in EXCEPTIONS)):
             signal.signal(number, handler)
         result = action()

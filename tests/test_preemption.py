@@ -23,6 +23,7 @@ SOON = 20.0  # s; only a failing test waits for so long
 @pytest.fixture(autouse=True)
 def _fast(monkeypatch):
     monkeypatch.setattr(preemption, "AGAIN", 0.02)
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # put back after each test
     before = [*map(signal.getsignal, HANDLED), sys.unraisablehook]
     yield
     assert before == [*map(signal.getsignal, HANDLED), sys.unraisablehook]
@@ -257,3 +258,26 @@ def test_other_threads_leave_the_handlers_alone():
     thread.start()
     thread.join()
     assert handlers == [(signal.getsignal(signal.SIGTERM), False)]
+
+
+def test_after_a_signal_other_threads_report_nothing(monkeypatch):
+    """A checkpoint's native threads would print tracebacks below the command's one line."""
+    reported = []
+    monkeypatch.setattr(sys, "excepthook", lambda *error: reported.append(error))
+
+    def report():
+        sys.excepthook(RuntimeError, RuntimeError("Event loop is closed"), None)
+
+    def in_a_thread():
+        thread = threading.Thread(target=report)
+        thread.start()
+        thread.join()
+
+    raise_on_signal(in_a_thread)
+    assert len(reported) == 1
+    with pytest.raises(Terminated):
+        raise_on_signal(lambda: (send(signal.SIGTERM), wait_for_it()))
+    in_a_thread()
+    assert len(reported) == 1
+    report()
+    assert len(reported) == 2
