@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 EXIT_CODE = 143  # 128 + 15, the shell's exit code of a process that SIGTERM ended
+CLOSED = "Event loop is closed"  # asyncio's words
 AGAIN = 0.25  # s after which a signal's exception is raised again
 
 
@@ -49,7 +50,7 @@ def raise_on_signal(action: Callable[[], T]) -> T:
         return action()
     received: list[int] = []  # appending is atomic; a threading.Event could deadlock in a handler
     previous = {number: signal.getsignal(number) for number in (*EXCEPTIONS, signal.SIGALRM)}
-    previous_hook, previous_report = sys.unraisablehook, sys.excepthook
+    previous_hook = sys.unraisablehook
 
     def handle(number: int, frame: Any) -> None:
         received.append(number)
@@ -70,13 +71,10 @@ def raise_on_signal(action: Callable[[], T]) -> T:
             raise EXCEPTIONS[received[0]]
 
     def report_unraisable(unraisable: Any) -> None:
-        if not isinstance(unraisable.exc_value, SIGNAL_EXCEPTIONS):  # those will come again
-            previous_hook(unraisable)
-
-    def report_uncaught(kind: Any, value: Any, trace: Any) -> None:
-        # Native threads of a checkpoint that a signal interrupts print that their loop is closed.
-        if not received or threading.current_thread() is threading.main_thread():
-            previous_report(kind, value, trace)
+        error = unraisable.exc_value
+        # Reads of a checkpoint that a signal interrupts report that their event loop is closed.
+        if not (received and str(error) == CLOSED) and not isinstance(error, SIGNAL_EXCEPTIONS):
+            previous_hook(unraisable)  # those of signals will come again
 
     def restore() -> None:
         for number in EXCEPTIONS:
@@ -84,12 +82,11 @@ def raise_on_signal(action: Callable[[], T]) -> T:
         if received:
             signal.setitimer(signal.ITIMER_REAL, 0)
         _set_handler(signal.SIGALRM, previous[signal.SIGALRM])
-        sys.unraisablehook = previous_hook
-        if not received:  # otherwise those threads work on until the process ends
-            sys.excepthook = previous_report
+        if not received:  # otherwise such reads go on until the process ends
+            sys.unraisablehook = previous_hook
 
     try:
-        sys.unraisablehook, sys.excepthook = report_unraisable, report_uncaught
+        sys.unraisablehook = report_unraisable
         for number, handler in ((signal.SIGALRM, repeat), *((n, handle) for n in EXCEPTIONS)):
             signal.signal(number, handler)
         result = action()
