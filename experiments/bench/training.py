@@ -26,6 +26,7 @@ import argparse
 import contextlib
 import os
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -53,7 +54,7 @@ FORMATS = ("float32", "bfloat16")
 def start(
     engine: Engine, workload: Workload, environment: Mapping[str, str], limit: float, row: dict
 ) -> EngineProcess:
-    """Starts an engine, cold and then warm where it keeps compiled programs.
+    """Starts an engine, ours cold and then warm, with the compiled programs that it kept.
 
     Args:
       engine: to start.
@@ -70,8 +71,7 @@ def start(
     """
     cache = tempfile.mkdtemp(dir=workload.folder)
     variables = {"JAX_COMPILATION_CACHE_DIR": cache, "TORCHINDUCTOR_CACHE_DIR": cache}
-    keeps_programs = engine.is_ours or engine.compiled
-    for kind in ("cold", "warm") if keeps_programs else ("cold",):
+    for kind in ("cold", "warm") if engine.is_ours else ("cold",):
         process = EngineProcess(engine, workload, {**environment, **variables})
         try:
             answer = process.ask("first", OUR_LIMIT if engine.is_ours else limit)
@@ -80,7 +80,10 @@ def start(
             raise
         row |= {f"create_{kind}_s": answer["create"], f"first_{kind}_s": answer["first"]}
         row["device"] = answer["device"]
-        if kind == "cold" and keeps_programs:
+        seconds = answer["create"] + answer["first"]
+        name = f"{row['task']}, {engine.name}, {workload.dtype}"
+        print(f"{name}: {kind} first step {seconds:.1f} s", file=sys.stderr, flush=True)
+        if kind == "cold" and engine.is_ours:
             process.close()
     return process
 

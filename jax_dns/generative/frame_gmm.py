@@ -4,7 +4,6 @@ from collections.abc import Iterable
 
 import numpy as np
 from jaxtyping import Float
-from sklearn.mixture import GaussianMixture
 
 from jax_dns.errors import InputError
 from jax_dns.generative.log_mel import PAPERS_LOG_MEL, LogMel, log_mel_transform
@@ -36,6 +35,8 @@ def frame_gmm(
     log_mel = log_mel_transform(facts, mel)
 
     def fit(batches: Iterable[ArrayLike], seed: int) -> Variables:
+        from sklearn.mixture import GaussianMixture
+
         frames = np.concatenate([to_frames(log_mel(audio)) for audio in batches])
         if len(frames) > max_frames:
             rows = np.random.default_rng(seed).choice(len(frames), max_frames, replace=False)

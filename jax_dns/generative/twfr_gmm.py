@@ -9,7 +9,6 @@ from collections.abc import Iterable
 
 import numpy as np
 from jaxtyping import Bool, Float
-from sklearn.mixture import GaussianMixture
 
 from jax_dns.errors import InputError
 from jax_dns.generative.log_mel import PAPERS_LOG_MEL, LogMel, log_mel_transform
@@ -60,6 +59,8 @@ def twfr_gmm(
         return ranking_pooling(np.asarray(log_mel(audio)), r)
 
     def fit(batches: Iterable[ArrayLike], seed: int) -> Variables:
+        from sklearn.mixture import GaussianMixture
+
         features = np.concatenate([pooled(audio) for audio in batches])
         if smote_ratio > 0:
             is_target = batches.is_target_domain

@@ -4,14 +4,12 @@ scikit-learn fits the mixture; jnp computes the score.
 """
 
 import warnings
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture
 
 from jax_dns.errors import InputError
 from jax_dns.types import ArrayLike, Facts, InlierModel
@@ -76,6 +74,9 @@ def fit_mixture(
       InputError: fewer segments than clusters, values that aren't finite, or a covariance that
         `reg_covar` is too small for.
     """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.mixture import GaussianMixture
+
     if len(features) < n_components:
         raise InputError(
             f"inlier: {len(features)} segments, expected at least {n_components}, one per cluster"
@@ -96,7 +97,7 @@ def fit_mixture(
     return from_sklearn(model)
 
 
-def from_sklearn(model: GaussianMixture) -> Mixture:
+def from_sklearn(model: Any) -> Mixture:
     """Converts a fitted full-covariance `GaussianMixture`."""
     cholesky = model.precisions_cholesky_
     log_det = np.log(np.diagonal(cholesky, axis1=1, axis2=2)).sum(1)

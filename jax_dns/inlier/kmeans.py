@@ -6,7 +6,6 @@ anomaly score of sub-cluster AdaCos (Wilkinghoff 2021, ref. [12]).
 
 import numpy as np
 from jaxtyping import Float
-from sklearn.cluster import KMeans
 
 from jax_dns.inlier.knn import check_counts, check_metric, nearest_distances
 from jax_dns.types import Facts, InlierModel
@@ -63,6 +62,8 @@ def cluster_centers(
     Returns:
       The centres.
     """
+    from sklearn.cluster import KMeans
+
     if metric == "cosine":
         norms = np.linalg.norm(features, axis=1, keepdims=True)
         features = features / np.where(norms > 0, norms, 1)

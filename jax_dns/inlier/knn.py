@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from sklearn.neighbors import NearestNeighbors
 
 from jax_dns.errors import InputError
 from jax_dns.types import Facts, InlierModel
@@ -107,6 +106,8 @@ def nearest_distances(
     Returns:
       [m, min(k, n)] distances.
     """
+    from sklearn.neighbors import NearestNeighbors
+
     search = NearestNeighbors(n_neighbors=min(k, len(bank)), metric=metric, algorithm="brute")
     return search.fit(bank).kneighbors(features)[0]
 
@@ -125,6 +126,8 @@ def smote(
     Returns:
       [count, d], each x + u (y - x) with u uniform in [0, 1).
     """
+    from sklearn.neighbors import NearestNeighbors
+
     rng = np.random.default_rng(seed)
     n = len(features)
     search = NearestNeighbors(n_neighbors=min(n_neighbors, n - 1)).fit(features)

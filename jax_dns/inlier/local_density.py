@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from sklearn.metrics.pairwise import cosine_distances
 
 from jax_dns.inlier.kmeans import cluster_centers
 from jax_dns.inlier.knn import check_counts, nearest_distances
@@ -56,6 +55,8 @@ def local_density(
         return Bank(bank, np.maximum(spacing, SMALLEST))
 
     def score(bank: Bank, features: Float[np.ndarray, "m d"]) -> Float[np.ndarray, " m"]:
+        from sklearn.metrics.pairwise import cosine_distances
+
         return (cosine_distances(features, bank.features) / 2 / bank.spacing).min(1)
 
     return InlierModel("LDN", tuple(ks), fit, score)

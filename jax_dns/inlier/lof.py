@@ -1,10 +1,9 @@
 """The local outlier factor (Breunig et al. 2000) of new features among the training features."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from sklearn.neighbors import NearestNeighbors
 
 from jax_dns.inlier.knn import check_counts, check_metric
 from jax_dns.types import Facts, InlierModel
@@ -67,5 +66,7 @@ def reachability_density(
     return 1 / (np.maximum(distances, neighbors_kth).mean(1) + EPSILON)
 
 
-def _search(features: np.ndarray, k: int, metric: str) -> NearestNeighbors:
+def _search(features: np.ndarray, k: int, metric: str) -> Any:
+    from sklearn.neighbors import NearestNeighbors
+
     return NearestNeighbors(n_neighbors=k, metric=metric, algorithm="brute").fit(features)

@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from sklearn.covariance import LedoitWolf
 
 from jax_dns.types import Facts, InlierModel
 
@@ -30,6 +29,8 @@ def mahalanobis(facts: Facts) -> InlierModel:
     """
 
     def fit(features, is_target_domain, setting, seed) -> Gaussian:
+        from sklearn.covariance import LedoitWolf
+
         model = LedoitWolf().fit(features.astype(np.float64))
         return Gaussian(model.location_, model.precision_)
 

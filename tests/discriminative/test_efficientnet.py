@@ -1,5 +1,6 @@
 """EfficientNet-B0 against PyTorch's numbers and against plain Flax layers."""
 
+import itertools
 from functools import partial
 
 import flax.linen as nn
@@ -23,6 +24,7 @@ from jax_dns.discriminative.efficientnet import (
     Block,
     EfficientNetB0,
     batch_norm,
+    count_kernel_values,
     pointwise_conv,
 )
 from jax_dns.discriminative.timm_weights import from_timm
@@ -64,18 +66,37 @@ def test_parameters_and_statistics_are_float32(dtype):
     assert {a.dtype for a in jax.tree.leaves((variables, stats))} == {jnp.dtype("float32")}
 
 
-def test_initial_kernels_have_timms_scale():
-    block = Block(B0[5], 1, 0.99, jnp.float32)
-    init = jax.jit(partial(block.init, train=False))
-    params = init(jax.random.key(0), jnp.zeros((1, 4, 4, 192)))["params"]
+@pytest.fixture(scope="module")
+def first_weights():
+    return jax.jit(initialised(1))()["params"]
+
+
+def test_initial_kernels_have_timms_scale(first_weights):
+    block = first_weights["block_5_1"]
     for kernel, fan_out in [
-        (params["expand"]["kernel"], 1152),
-        (params["project"]["kernel"], 192),
-        (params["squeeze"]["kernel"], 48),
-        (params["depthwise"], 25),
+        (block["expand"]["kernel"], 1152),
+        (block["project"]["kernel"], 192),
+        (block["squeeze"]["kernel"], 48),
+        (block["depthwise"], 25),
+        (first_weights["head"]["kernel"], 1280),
+        (first_weights["stem"]["kernel"], 9 * 32),
     ]:
-        assert np.std(kernel) == pytest.approx(np.sqrt(2 / fan_out), rel=0.03)
-        assert abs(np.mean(kernel)) < 0.03 * np.std(kernel)
+        assert np.std(kernel) == pytest.approx(
+            np.sqrt(2 / fan_out), rel=4 / np.sqrt(2 * kernel.size)
+        )
+        assert abs(np.mean(kernel)) < 4 * np.std(kernel) / np.sqrt(kernel.size)
+
+
+def test_no_value_is_drawn_twice(first_weights):
+    kernels = [a for a in jax.tree.leaves(first_weights) if a.ndim > 1]
+    unit = np.concatenate([np.ravel(a / np.std(a)) for a in kernels])
+    assert len(unit) == count_kernel_values(1)
+    standard = np.sort(unit)
+    # Of n normal values of float32 some are equal by chance; a slice taken twice would double all.
+    assert np.mean(np.diff(standard) == 0) < 0.2
+    for a, b in itertools.combinations(kernels, 2):
+        n = min(a.size, b.size)
+        assert not np.allclose(np.ravel(a)[:n] / np.std(a), np.ravel(b)[:n] / np.std(b), rtol=0.2)
 
 
 @pytest.mark.parametrize("name", EVALUATED)
@@ -170,7 +191,7 @@ def of_block(weights, name):
 def test_block_equals_plain_layers(rng, weights, name, stride, channels):
     variables = of_block(weights, name)
     x = jnp.asarray(rng.normal(size=(3, 9, 8, channels)), jnp.float32)
-    block = Block(B0[int(name[6])], stride, 0.9, jnp.float32)
+    block = Block(B0[int(name[6])], stride, 0.9, jnp.float32, nn.initializers.zeros)
 
     def ours(params, x):
         y, updated = block.apply(
