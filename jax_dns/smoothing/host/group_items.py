@@ -57,8 +57,13 @@ def for_each_block(function: Callable[[GroupBlock], None], group: GroupBlock, si
     Args:
       function: writes its results itself.
       group: candidates and queries.
-      size: queries in a block.
+      size: queries in a block, at most.
     """
+    n_blocks = -(-len(group.queries) // size)
+    threads = min(n_blocks, _cores())
+    if threads > 1:  # the same number of blocks for each thread, of about the same size
+        n_blocks = -(-n_blocks // threads) * threads
+        size = -(-len(group.queries) // n_blocks)
     blocks = [
         group._replace(
             queries=group.queries[first : first + size],
@@ -66,7 +71,6 @@ def for_each_block(function: Callable[[GroupBlock], None], group: GroupBlock, si
         )
         for first in range(0, len(group.queries), size)
     ]
-    threads = min(len(blocks), _cores())
     if threads <= 1:
         for block in blocks:
             function(block)

@@ -42,8 +42,8 @@ def test_the_frame_takes_the_groups_mean_away(rng):
     assert np.abs(items.factors[:, :-1].mean(0)).max() < 1e-5
 
 
-@pytest.mark.parametrize("cores", [1, 3])
-def test_blocks_cover_every_query_once(monkeypatch, cores):
+@pytest.mark.parametrize(("cores", "sizes"), [(1, [3, 10, 10]), (2, [5, 6, 6, 6]), (3, [7, 8, 8])])
+def test_blocks_cover_every_query_once(monkeypatch, cores, sizes):
     monkeypatch.setattr(group_items, "_cores", lambda: cores)
     queries = np.arange(100, 123)
     block = GroupBlock(rows=np.arange(5), queries=queries, self_index=queries - 100)
@@ -54,6 +54,6 @@ def test_blocks_cover_every_query_once(monkeypatch, cores):
             seen.append((len(part.queries), part.queries.tolist(), part.self_index.tolist()))
 
     for_each_block(note, block, 10)
-    assert sorted(size for size, *_ in seen) == [3, 10, 10]
+    assert sorted(size for size, *_ in seen) == sizes
     assert sorted(q for _, part, _ in seen for q in part) == queries.tolist()
     assert all([q - 100 for q in part] == own for _, part, own in seen)
