@@ -42,14 +42,3 @@ def at_work(title: str) -> Iterator[None]:
     started = time.monotonic()
     with heartbeat(lambda: f"{title}: at work for {time.monotonic() - started:.0f} s"):
         yield
-
-
-def duration(seconds: int | float) -> str:
-    """Formats a duration for people: "45 s", "3 min 20 s", "2 h 5 min"."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"

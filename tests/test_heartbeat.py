@@ -5,7 +5,7 @@ import time
 import pytest
 
 from jax_dns import heartbeat as module
-from jax_dns.heartbeat import at_work, duration, heartbeat
+from jax_dns.heartbeat import at_work, heartbeat
 
 
 @pytest.fixture
@@ -37,11 +37,3 @@ def test_a_terminal_shows_bars_instead(fast, capsys, monkeypatch):
     with at_work("fan"):
         time.sleep(0.05)
     assert capsys.readouterr().out == ""
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.2, "0 s"), (59.4, "59 s"), (59.6, "1 min 0 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")],
-)
-def test_durations(seconds, text):
-    assert duration(seconds) == text

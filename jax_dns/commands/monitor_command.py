@@ -10,6 +10,7 @@ from typing import Any
 
 from jax_dns.commands.parser import Parser
 from jax_dns.errors import InputError
+from jax_dns.wording import counted
 
 # Fields of the smoothing rule that the monitor follows with one value only.
 SMOOTHING = {
@@ -263,7 +264,7 @@ def _export(arguments: list[str]) -> None:
     parser.add_argument("--out", required=True, type=Path, help="a .csv or .parquet file")
     options = parser.parse_args(arguments)
     with _existing(options.history) as history:
-        print(f"{options.out}: {history.export(options.out)} items")
+        print(f"{options.out}: {counted(history.export(options.out), 'item')}")
 
 
 def _check(arguments: list[str]) -> None:

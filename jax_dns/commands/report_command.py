@@ -4,6 +4,7 @@ from pathlib import Path
 
 from jax_dns.commands.parser import Parser
 from jax_dns.errors import InputError
+from jax_dns.wording import counted
 
 DESCRIPTION = """Make the report of a finished run again: one HTML file with its tables, K curves,
 UMAP panels, score histograms, and for each machine type the ten clips that smoothing moved most,
@@ -40,4 +41,4 @@ def main(arguments: list[str]) -> None:
     clips = [clip for machine in made.machines for clip in machine.moved]
     heard = sum(bool(clip.sound) for clip in clips)
     size = out.stat().st_size / 1e6
-    print(f"{out}: {size:.1f} MB, {len(clips)} clips, {heard} with their recordings")
+    print(f"{out}: {size:.1f} MB, {counted(len(clips), 'clip')}, {heard} with their recordings")

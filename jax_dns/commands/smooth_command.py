@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from jax_dns.commands.smooth_options import read_options
 from jax_dns.errors import InputError, NoNameKeyError, first_three
 from jax_dns.files import local_path
+from jax_dns.wording import counted
 
 T = TypeVar("T")
 PRESUPPOSED = (
@@ -90,7 +91,7 @@ def main(arguments: list[str]) -> None:
             raise InputError(f"{machine}: {error}") from error
     if options.official:
         written = write_folder(options.out, results, source=options.scores)
-        print(f"written: {written} files in {options.out}")
+        print(f"written: {counted(written, 'file')} in {options.out}")
     else:
         write_table(options.out, next(iter(results.values())))
         print(f"written: {options.out}")
@@ -187,7 +188,7 @@ def _smooth_machine(
     how = f", {result.selected.how}" if result.selected else ""
     how += f", dose {options.dose:g}" if options.dose is not None else ""
     tqdm.write(
-        f"{machine}: {n_clips} clips{segments}, {n_groups} group{'s' * (n_groups > 1)}, "
+        f"{machine}: {counted(n_clips, 'clip')}{segments}, {counted(n_groups, 'group')}, "
         f"{int(pool.sum())} of {len(pool)} rows in the pool, "
         f"K = {', '.join(map(str, result.after))}{how}"
     )

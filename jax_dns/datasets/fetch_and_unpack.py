@@ -16,6 +16,7 @@ from jax_dns.datasets.unzip import clip_target, ground_truth_target, unpack
 from jax_dns.datasets.zenodo import fetch, file_size, partial_path
 from jax_dns.errors import InputError
 from jax_dns.files import write_json
+from jax_dns.wording import counted
 
 # Unpacked size over the zip's, of DCASE 2021: fan's 4,209 development clips of 320,044 bytes come
 # in 1.072 GB (1.26), its 3,009 evaluation training clips in 0.760 GB (1.27).
@@ -114,7 +115,7 @@ def _process(
             path.unlink()
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}; {KEPT}") from error
-    client.log(f"{path.name}: {len(unpacked)} files in {part.folder}/")
+    client.log(f"{path.name}: {counted(len(unpacked), 'file')} in {part.folder}/")
 
 
 def _zip(root: Path, item: Item) -> Path:

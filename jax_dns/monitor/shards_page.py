@@ -13,6 +13,7 @@ from starlette.routing import Mount, Route
 from jax_dns.data.decode import Format
 from jax_dns.monitor import page_data
 from jax_dns.monitor.web_page import file_route, guarded, make_app
+from jax_dns.wording import counted
 
 LEVELS = ("starting", "normal", "warning", "alarm")
 PAGE = """<!doctype html>
@@ -68,4 +69,4 @@ def _at_a_glance(folder: Path) -> tuple[str, str]:
         return LEVELS[0], "no clips yet"
     level = max((row["level"] for row in rows), key=LEVELS.index, default="normal")
     clips = sum(row["clips"] for row in rows)
-    return level, f"{len(rows)} sections, {clips} clips"
+    return level, f"{counted(len(rows), 'section')}, {counted(clips, 'clip')}"

@@ -20,7 +20,6 @@ from jax_dns.data.crops import segment_table
 from jax_dns.data.decode import Format, Header, read_header
 from jax_dns.errors import InputError
 from jax_dns.files import local_path
-from jax_dns.heartbeat import duration
 from jax_dns.memory import available_on
 from jax_dns.pipeline.field_ranges import check_sections
 from jax_dns.pipeline.index import (
@@ -39,6 +38,7 @@ from jax_dns.pipeline.validate_config import TRAINED, check, check_network
 from jax_dns.training.batches import check_outliers, epoch_steps
 from jax_dns.training.steps import initial_state, train_step
 from jax_dns.types import Facts, GradientModel
+from jax_dns.wording import counted, duration
 
 MB, GB = 1e6, 1e9
 TIMED = 2  # executions; the shortest counts
@@ -125,7 +125,7 @@ def _read_headers(config: ConfigDict, clips: dict[str, list[Clip]]) -> tuple[Mac
         machines[name] = Machine([clip for clip, _ in usable], blank)
         left_out = f", {len(some) - len(usable)} unusable" if len(some) > len(usable) else ""
         time_of = duration(float(length.sum() / d.sample_rate))
-        tqdm.write(f"{name}: {len(usable)} clips{left_out}, {time_of} of sound")
+        tqdm.write(f"{name}: {counted(len(usable), 'clip')}{left_out}, {time_of} of sound")
     return machines, decoded
 
 
@@ -151,7 +151,7 @@ def _trainings(config: ConfigDict, kind: str, tasks: list[Task]) -> list[tuple[f
         copies = 2 if plan.checkpoint == "best" else 1
         costs.append((seconds, copies * len(same) * size, cost.memory))
         tqdm.write(
-            f"{title} of {plan.epochs} epochs, {sum(steps)} steps: compiling "
+            f"{title} of {counted(plan.epochs, 'epoch')}, {counted(sum(steps), 'step')}: compiling "
             f"{duration(cost.compile_seconds)}, {cost.seconds:.3g} s a step, about "
             f"{duration(seconds)}"
         )
@@ -186,7 +186,7 @@ def _embedding(config: ConfigDict, machines: Machines, names: list[str]) -> tupl
             if kind == "discriminative":
                 shape = jax.eval_shape(model.apply, initial_state(model, 0).variables, audio)
                 width = shape.shape[1]
-    tqdm.write(f"embed: {n} segments, about {duration(seconds)}")
+    tqdm.write(f"embed: {counted(n, 'segment')}, about {duration(seconds)}")
     return seconds, n * (width + 1) * FLOAT
 
 

@@ -36,6 +36,7 @@ from jax_dns.pipeline.select import (
     write_selection,
 )
 from jax_dns.score_files.official import write_anomaly_scores, write_results
+from jax_dns.wording import counted
 
 STAMP = "evaluated"
 SUMMARY = "results.txt"
@@ -139,7 +140,9 @@ def _write_scores(results: MachineResults, machine: str, folder: Path) -> None:
     # The official figures are by domain, and so is the selection of what they evaluate.
     for method, result in _selected(results, machine, folder, "by_domain").items():
         write_anomaly_scores(folder.parent / "official" / method, machine, clips, result.scores)
-    tqdm.write(f"{machine}: scores of {len(clips.name)} clips in {folder / 'scores.csv'}")
+    tqdm.write(
+        f"{machine}: scores of {counted(len(clips.name), 'clip')} in {folder / 'scores.csv'}"
+    )
 
 
 def _selected(

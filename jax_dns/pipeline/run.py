@@ -57,6 +57,7 @@ from jax_dns.processes import is_first
 from jax_dns.segments_file import read_segments
 from jax_dns.training.checkpoints import wait_for_all
 from jax_dns.types import Factory
+from jax_dns.wording import counted
 
 ON_SOUND = ("index", "train_generative", "train_discriminative", "embed")
 STAGES = (*ON_SOUND, "fit", "smooth", "select", "evaluate")  # these read segments.npz
@@ -165,7 +166,7 @@ def _run(
     machines, names = _recordings(config, workdir, stages)
     wait_for_all()
     for name in names if machines else ():
-        tqdm.write(f"{name}: {len(machines[name].clips)} clips")
+        tqdm.write(f"{name}: {counted(len(machines[name].clips), 'clip')}")
     folders = machine_folders(config, workdir, names)
     if set(stages) != {"index"}:
         for line in check_sections(config, _sections_by_machine(machines, folders)):

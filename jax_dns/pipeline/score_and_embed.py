@@ -17,7 +17,8 @@ from jax_dns.data.audio_cache import AudioStore
 from jax_dns.data.crops import read_segments, segment_table
 from jax_dns.data.prefetch import read_ahead
 from jax_dns.errors import InputError
-from jax_dns.heartbeat import duration, heartbeat
+from jax_dns.heartbeat import heartbeat
+from jax_dns.wording import counted, duration
 
 AHEAD = 4  # batches read before their turn
 THREADS = 2  # that read them
@@ -104,7 +105,7 @@ def score_and_embed(
             collect()
     seconds = time.perf_counter() - started
     tqdm.write(
-        f"{title}: embedded {len(recordings)} clips in {seconds:.1f} s, "
+        f"{title}: embedded {counted(len(recordings), 'clip')} in {seconds:.1f} s, "
         f"{len(recordings) / seconds:.1f} clips/s"
     )
     score, feature = np.concatenate(scores)[:n], np.concatenate(features)[:n]

@@ -16,7 +16,7 @@ from jax_dns.components import build
 from jax_dns.data import device_cache
 from jax_dns.errors import InputError
 from jax_dns.fingerprints import fingerprint, reset_if_stale, write_stamp
-from jax_dns.heartbeat import at_work, duration
+from jax_dns.heartbeat import at_work
 from jax_dns.pipeline.index import Machines, hop_samples, segment_samples, training_clips
 from jax_dns.pipeline.method_results import Folders
 from jax_dns.pipeline.training_clock import TrainingClock
@@ -40,6 +40,7 @@ from jax_dns.training.fitted import fit_model
 from jax_dns.training.trainers import FROM_HOST, BatchSource, train_model
 from jax_dns.training.vmapped import Run, train_vmapped
 from jax_dns.types import GradientModel, StoredFeatures
+from jax_dns.wording import duration
 
 GetSource = Callable[[], BatchSource]  # called only where there is something to train
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from tqdm import tqdm
 
-from jax_dns.heartbeat import duration
+from jax_dns.wording import duration
 
 
 class TrainingClock:

@@ -8,7 +8,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from jax_dns.heartbeat import duration, heartbeat
+from jax_dns.heartbeat import heartbeat
+from jax_dns.wording import duration
 
 
 class Progress:

@@ -40,7 +40,7 @@ def test_each_history_has_its_own_page(folders):
         levels = [text.partition('"')[0] for text in page.text.split('<a class="')[1:]]
         assert levels == ["normal", "alarm", "starting"]
         links = [text.partition('"')[0] for text in page.text.split('href="')[-3:]]
-        assert "1 sections, 1 clips" in page.text and len(links) == 3
+        assert "1 section, 1 clip" in page.text and len(links) == 3
         assert requests.get(f"{address}{links[0]}", timeout=60).text.startswith("<!doctype html>")
         for link, name in zip(links, NAMES[:2]):
             (row,) = requests.get(f"{address}{link}api/sections", timeout=60).json()
