@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from jax_dns.errors import InputError
 from jax_dns.generative.log_mel import PAPERS_LOG_MEL, LogMel, log_mel_transform
-from jax_dns.inlier.gmm import Mixture, from_sklearn, negative_log_likelihood
+from jax_dns.inlier.gmm import Mixture, fit_gaussians, from_sklearn, negative_log_likelihood
 from jax_dns.types import ArrayLike, Facts, FittedModel, Variables
 
 
@@ -35,15 +35,12 @@ def frame_gmm(
     log_mel = log_mel_transform(facts, mel)
 
     def fit(batches: Iterable[ArrayLike], seed: int) -> Variables:
-        from sklearn.mixture import GaussianMixture
-
         frames = np.concatenate([to_frames(log_mel(audio)) for audio in batches])
         if len(frames) > max_frames:
             rows = np.random.default_rng(seed).choice(len(frames), max_frames, replace=False)
             frames = frames[rows]
-        model = GaussianMixture(n_components, reg_covar=reg_covar, random_state=seed)
         try:
-            model.fit(frames.astype(np.float64))
+            model = fit_gaussians(frames, n_components, reg_covar, seed)
         except ValueError as error:
             raise InputError(
                 f"component Frame GMM: {n_components} Gaussians can't be fitted on {len(frames)} "

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 
 from jax_dns.errors import InputError
 from jax_dns.generative.log_mel import PAPERS_LOG_MEL, LogMel, log_mel_transform
-from jax_dns.inlier.gmm import Mixture, from_sklearn, squared_distances
+from jax_dns.inlier.gmm import Mixture, fit_gaussians, from_sklearn, squared_distances
 from jax_dns.inlier.knn import check_smote, smote
 from jax_dns.types import ArrayLike, Facts, FittedModel, Variables
 
@@ -59,8 +59,6 @@ def twfr_gmm(
         return ranking_pooling(np.asarray(log_mel(audio)), r)
 
     def fit(batches: Iterable[ArrayLike], seed: int) -> Variables:
-        from sklearn.mixture import GaussianMixture
-
         features = np.concatenate([pooled(audio) for audio in batches])
         if smote_ratio > 0:
             is_target = batches.is_target_domain
@@ -70,9 +68,8 @@ def twfr_gmm(
                 waveforms = pick_rows(batches, is_target)
                 new = smote(waveforms, missing, n_neighbors=smote_neighbors, seed=seed)
                 features = np.concatenate([features, pooled(new)])
-        model = GaussianMixture(n_components, reg_covar=reg_covar, random_state=seed)
         try:
-            model.fit(features.astype(np.float64))
+            model = fit_gaussians(features, n_components, reg_covar, seed)
         except ValueError as error:
             raise InputError(
                 f"component TWFR-GMM: {n_components} Gaussians can't be fitted on {len(features)} "

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
+from threadpoolctl import threadpool_limits
 
 from jax_dns.errors import InputError
 from jax_dns.types import ArrayLike, Facts, InlierModel
@@ -75,7 +76,6 @@ def fit_mixture(
         `reg_covar` is too small for.
     """
     from sklearn.exceptions import ConvergenceWarning
-    from sklearn.mixture import GaussianMixture
 
     if len(features) < n_components:
         raise InputError(
@@ -83,18 +83,43 @@ def fit_mixture(
         )
     if not np.isfinite(features).all():
         raise InputError("inlier: features that aren't finite")
-    model = GaussianMixture(n_components, reg_covar=reg_covar, random_state=seed)
     with warnings.catch_warnings():
         # 100 iterations are enough for a score; few segments leave some clusters moving.
         warnings.simplefilter("ignore", ConvergenceWarning)
         try:
-            model.fit(np.asarray(features, np.float64))
+            return from_sklearn(fit_gaussians(features, n_components, reg_covar, seed))
         except ValueError as error:  # other causes are checked above
             raise InputError(
                 f"inlier: {n_components} clusters of {len(features)} segments have a covariance "
                 f"without an inverse (inlier.reg_covar is {reg_covar:g}, expected more)"
             ) from error
-    return from_sklearn(model)
+
+
+def fit_gaussians(
+    features: Float[np.ndarray, "n d"], n_components: int, reg_covar: float, seed: int
+) -> Any:
+    """Fits scikit-learn's `GaussianMixture` with one BLAS thread.
+
+    Its many small matrices cost threads more than they gain: 6,000 x 128 features and 4 clusters
+    take 1.7 s of two cores with one thread, 4.5 s with two, and 10 s with two on busy cores.
+
+    Args:
+      features: [n, d].
+      n_components: Gaussians, with full covariances.
+      reg_covar: added to the covariances' diagonals.
+      seed: of scikit-learn's initialisation.
+
+    Returns:
+      The fitted model.
+
+    Raises:
+      ValueError: scikit-learn's.
+    """
+    from sklearn.mixture import GaussianMixture
+
+    model = GaussianMixture(n_components, reg_covar=reg_covar, random_state=seed)
+    with threadpool_limits(1, user_api="blas"):
+        return model.fit(features.astype(np.float64))
 
 
 def from_sklearn(model: Any) -> Mixture:
