@@ -27,12 +27,14 @@ class Reconstruction(nn.Module):
 class Heads(nn.Module):
     """The real extractor's outputs, dropout and statistics, without a trunk."""
 
+    sections: int = 3
+
     @nn.compact
     def __call__(self, spectrogram, *, train):
         x = spectrogram.reshape(len(spectrogram), -1)
         x = nn.BatchNorm(use_running_average=not train)(nn.Dense(8)(x))
         x = nn.Dropout(0.1, deterministic=not train)(x)
-        return ExtractorOutput(x, nn.Dense(1)(x)[:, 0], nn.Dense(3)(x))
+        return ExtractorOutput(x, nn.Dense(1)(x)[:, 0], nn.Dense(self.sections)(x))
 
 
 def toy_autoencoder(segment, *, learning_rate=1e-3):
@@ -62,9 +64,9 @@ def toy_autoencoder(segment, *, learning_rate=1e-3):
     )
 
 
-def toy_extractor(segment, *, max_lr=1e-2, lambda_id=5.0, mixup_alpha=0.2):
-    """SerialOE's losses on a net without a trunk; three sections."""
-    model = Heads()
+def toy_extractor(segment, *, sections=3, max_lr=1e-2, lambda_id=5.0, mixup_alpha=0.2):
+    """SerialOE's losses on a net without a trunk."""
+    model = Heads(sections)
 
     def columns(audio):
         return jnp.asarray(audio).reshape(len(audio), 8, -1)

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from jaxtyping import Array
 from ml_collections import ConfigDict
@@ -18,7 +17,7 @@ from jax_dns.pipeline.training_tasks import DONE, describe, model_folder, networ
 from jax_dns.segments_file import Segments, read_segments, write_segments
 from jax_dns.training.fitted import MACHINE, read_fitted
 from jax_dns.training.loop import restore_trained
-from jax_dns.training.steps import create_state, jitted_apply
+from jax_dns.training.steps import abstract_state, jitted_apply
 from jax_dns.types import Facts, GradientModel, StoredFeatures
 
 KINDS = ("generative", "discriminative")
@@ -274,8 +273,7 @@ def restore_component(
     if not isinstance(model, GradientModel):
         models = read_fitted(folder) or {MACHINE: {}}
         return Applied(model.name, {key: bound(v) for key, v in models.items()})
-    abstract = jax.eval_shape(lambda key: create_state(model, key), jax.random.key(0))
-    state = restore_trained(folder, abstract, checkpoint=config[kind].checkpoint)
+    state = restore_trained(folder, abstract_state(model), checkpoint=config[kind].checkpoint)
     if state is None:
         raise InputError(
             f"{folder}: no whole checkpoint (expected the training's; remove this folder and train "

@@ -17,7 +17,7 @@ from jax_dns.pipeline.index import segment_samples, split_commas
 from jax_dns.pipeline.method_results import DOMAINS
 from jax_dns.segments_file import AGGREGATES
 from jax_dns.smoothing.transforms import TRANSFORMS
-from jax_dns.training.steps import create_state
+from jax_dns.training.steps import abstract_state
 from jax_dns.types import Batch, Facts, GradientModel
 
 CHOICES = {
@@ -121,7 +121,7 @@ def check_network(config: ConfigDict, kind: str, facts: Facts) -> None:
         labels,
     )
     try:
-        state = jax.eval_shape(lambda key: create_state(model, key), jax.random.key(0))
+        state = abstract_state(model)
         loss, _ = jax.eval_shape(model.loss, state.variables, batch, jax.random.key(0))
         output = jax.eval_shape(model.apply, state.variables, audio)
     except InputError:

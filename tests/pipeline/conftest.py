@@ -20,9 +20,21 @@ def small(root):
     c.generative.batch_size = 4
     c.discriminative.n_mels, c.discriminative.hop_length = 32, 1024
     c.discriminative.epochs, c.discriminative.batch_size, c.discriminative.eval_batch_size = 2, 4, 8
-    c.discriminative.save_every = 1
     c.inlier.n_components = (1, 2)
     c.smoothing.ks = (1, 2, 4, 512)
+    return c
+
+
+def toy(root):
+    """The same with toy networks, which are traced and compiled in a second; no figures, report."""
+    c = small(root)
+    c.generative = config.generative(
+        "toy_components:scorer", epochs=2, batch_size=4, learning_rate=1e-3
+    )
+    c.discriminative = config.discriminative(
+        "toy_components:extractor", epochs=2, batch_size=4, eval_batch_size=8, save_every=1
+    )
+    c.evaluation.figures = c.evaluation.report = False
     return c
 
 
@@ -47,10 +59,29 @@ def finished(factory, tmp_path_factory):
     return workdir
 
 
+@pytest.fixture(scope="session")
+def toy_finished(factory, tmp_path_factory):
+    """The same with toy networks, for tests that train again or embed again; not to be changed."""
+    workdir = tmp_path_factory.mktemp("toy_finished")
+    run(toy(factory), workdir)
+    return workdir
+
+
 @pytest.fixture
 def workdir(finished, tmp_path):
-    """A copy of it, to be changed."""
+    """A copy of `finished`, to be changed."""
     return shutil.copytree(finished, tmp_path / "work")
+
+
+@pytest.fixture
+def toy_workdir(toy_finished, tmp_path):
+    """A copy of the toy networks' run, to be changed."""
+    return shutil.copytree(toy_finished, tmp_path / "work")
+
+
+@pytest.fixture
+def toy_config(factory):
+    return toy(factory)
 
 
 @pytest.fixture

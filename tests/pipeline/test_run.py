@@ -170,22 +170,22 @@ def test_a_copied_workdir_prints_no_path_of_the_first(workdir, finished, small_c
 
 
 def test_a_changed_field_redoes_what_depends_on_it(
-    workdir, plain_config, monkeypatch, embedded, capsys
+    toy_workdir, toy_config, monkeypatch, embedded, capsys
 ):
     no_training(monkeypatch)
-    segments = (workdir / "fan/segments.npz").stat().st_mtime_ns
-    before = (workdir / "fan/smoothed.npz").stat().st_mtime_ns
-    plain_config.smoothing.ks = (1, 3)
-    plain_config.generative.validate_every = 7  # changes nothing that training ends with
-    run(plain_config, workdir)
+    segments = (toy_workdir / "fan/segments.npz").stat().st_mtime_ns
+    before = (toy_workdir / "fan/smoothed.npz").stat().st_mtime_ns
+    toy_config.smoothing.ks = (1, 3)
+    toy_config.generative.validate_every = 7  # changes nothing that training ends with
+    run(toy_config, toy_workdir)
     assert embedded == []
     plan = plan_of(capsys)
     assert plan["train_generative"] == plan["embed"] == plan["fit"] == "done"
     assert plan["smooth"] == "smoothing.ks is (1, 3), was (1, 2, 4, 512)"
-    assert (workdir / "fan/segments.npz").stat().st_mtime_ns == segments
-    assert (workdir / "fan/smoothed.npz").stat().st_mtime_ns > before
+    assert (toy_workdir / "fan/segments.npz").stat().st_mtime_ns == segments
+    assert (toy_workdir / "fan/smoothed.npz").stat().st_mtime_ns > before
     assert {
-        row["value"] for row in rows_of(workdir / "results.csv") if row["method"] == "Proposed"
+        row["value"] for row in rows_of(toy_workdir / "results.csv") if row["method"] == "Proposed"
     } == {
         "1",
         "3",
@@ -197,44 +197,43 @@ def test_a_changed_field_redoes_what_depends_on_it(
         "train_loop",
         lambda *a, **k: trained.append(k["title"]) or loop.train_loop(*a, **k),
     )
-    plain_config.generative.learning_rate = 2e-3
-    run(plain_config, workdir)
-    assert trained == ["fan AE, seed 0", "valve AE, seed 0"]
+    toy_config.generative.learning_rate = 2e-3
+    run(toy_config, toy_workdir)
+    assert trained == ["fan toy AE, seed 0", "valve toy AE, seed 0"]
     plan = plan_of(capsys)
     reason = "generative.learning_rate is 0.002, was 0.001"
-    assert plan["train_generative"] == f"2 AE to train: {reason}"
+    assert plan["train_generative"] == f"2 toy AE to train: {reason}"
     assert plan["train_discriminative"] == "done" and plan["embed"] == "after the trainings"
-    assert (workdir / "fan/segments.npz").stat().st_mtime_ns > segments
+    assert (toy_workdir / "fan/segments.npz").stat().st_mtime_ns > segments
 
 
 def test_test_clips_added_or_removed_re_embed_just_those(
-    factory, workdir, plain_config, tmp_path, monkeypatch, embedded
+    factory, toy_workdir, toy_config, tmp_path, monkeypatch, embedded
 ):
     root = shutil.copytree(factory, tmp_path / "root")
     for path in root.rglob("*.wav"):  # new dates, same sound: nothing to train
         os.utime(path)
-    plain_config.data.root = str(root)
+    toy_config.data.root = str(root)
     no_training(monkeypatch)
-    old, _ = read_segments(workdir / "fan/segments.npz")
+    old, _ = read_segments(toy_workdir / "fan/segments.npz")
     name = "section_00_source_test_normal_0001.wav"
     (root / "dev_data/fan/source_test" / name).unlink()
-    run(plain_config, workdir)
+    run(toy_config, toy_workdir)
     assert embedded == []
-    gone, _ = read_segments(workdir / "fan/segments.npz")
+    gone, _ = read_segments(toy_workdir / "fan/segments.npz")
     assert set(old.clip) - set(gone.clip) == {name}
     shutil.copy(factory / "dev_data/fan/source_test" / name, root / "dev_data/fan/source_test")
-    run(plain_config, workdir)
+    run(toy_config, toy_workdir)
     assert embedded == [1]
-    back, _ = read_segments(workdir / "fan/segments.npz")
+    back, _ = read_segments(toy_workdir / "fan/segments.npz")
     assert back.clip.tolist() == old.clip.tolist()
     np.testing.assert_allclose(back.score, old.score, rtol=1e-5)
     np.testing.assert_allclose(back.feature, old.feature, rtol=1e-4, atol=1e-5)
 
 
-def test_interrupted_and_rerun_is_bit_identical(
-    finished, plain_config, factory, tmp_path, monkeypatch
-):
-    """Stopped in the extractor's second epoch, then by the same command gone on."""
+def test_interrupted_and_rerun_is_bit_identical(toy_finished, toy_config, tmp_path, monkeypatch):
+    """Stopped in the extractor's second epoch, then resumed by the same command;
+    `soak/test_kill.py` does it to the real networks."""
     real, steps = trainers.train_loop, []
 
     def breaking(create, epoch, **options):
@@ -243,7 +242,7 @@ def test_interrupted_and_rerun_is_bit_identical(
 
             def count(n):
                 steps.append((options["title"], next(left)))
-                if steps[-1] == ("fan SerialOE, seed 0", 6) and steps.count(steps[-1]) == 1:
+                if steps[-1] == ("fan toy SerialOE, seed 0", 6) and steps.count(steps[-1]) == 1:
                     raise KeyboardInterrupt
                 return advance(n)
 
@@ -253,19 +252,19 @@ def test_interrupted_and_rerun_is_bit_identical(
 
     monkeypatch.setattr(trainers, "train_loop", breaking)
     with pytest.raises(KeyboardInterrupt):
-        run(plain_config, tmp_path / "w")
-    run(plain_config, tmp_path / "w")
-    assert steps.count(("fan SerialOE, seed 0", 4)) == 1  # not a second time
+        run(toy_config, tmp_path / "w")
+    run(toy_config, tmp_path / "w")
+    assert steps.count(("fan toy SerialOE, seed 0", 4)) == 1  # not a second time
     for name in ("results.json", "results.csv", "fan/segments.npz", "fan/scores.csv"):
-        assert (tmp_path / "w" / name).read_bytes() == (finished / name).read_bytes(), name
+        assert (tmp_path / "w" / name).read_bytes() == (toy_finished / name).read_bytes(), name
 
 
-def test_some_machines_and_several_seeds(plain_config, tmp_path, monkeypatch):
-    plain_config.data.machines = "fan"
-    plain_config.seeds = (0, 1)
-    plain_config.generative.epochs = plain_config.discriminative.epochs = 1
-    plain_config.evaluation.fixed_ks = (4,)
-    run(plain_config, tmp_path)
+def test_some_machines_and_several_seeds(toy_config, tmp_path, monkeypatch):
+    toy_config.data.machines = "fan"
+    toy_config.seeds = (0, 1)
+    toy_config.generative.epochs = toy_config.discriminative.epochs = 1
+    toy_config.evaluation.fixed_ks = (4,)
+    run(toy_config, tmp_path)
     scores = [rows_of(tmp_path / f"seed_{s}/fan/scores.csv") for s in (0, 1)]
     assert scores[0] != scores[1]
     assert not (tmp_path / "seed_0/valve").exists()
@@ -294,11 +293,11 @@ def test_bad_fields_leave_a_finished_training_alone(workdir, small_config, facto
     assert contents(workdir / "fan/discriminative") == before
 
 
-def test_a_strangers_segments_need_no_sound(workdir, small_config, tmp_path):
+def test_a_strangers_segments_need_no_sound(workdir, plain_config, tmp_path):
     (tmp_path / "s/saw").mkdir(parents=True)
     shutil.copy(workdir / "fan/segments.npz", tmp_path / "s/saw")
-    small_config.data.root = ""
-    run(small_config, tmp_path / "s", stages=("fit", "smooth", "select", "evaluate"))
+    plain_config.data.root = ""
+    run(plain_config, tmp_path / "s", stages=("fit", "smooth", "select", "evaluate"))
     ours, theirs = (
         json.loads((folder / "results.json").read_text())["readings"]["pooled"]
         for folder in (tmp_path / "s", workdir)
