@@ -54,6 +54,15 @@ def test_auc_is_the_share_of_pairs_in_order(items):
     assert auc(label, score.astype(float)) == pytest.approx(np.mean(pairs))
 
 
+@pytest.mark.parametrize("n", [2, 9, 60, 400])
+def test_bit_for_bit_those_of_sklearn(rng, n):
+    for digits in (0, 1, 9):
+        label = rng.permutation(np.arange(n) % 2)
+        score = np.round(rng.normal(size=n) + label, digits)
+        expected = roc_auc_score(label, score), roc_auc_score(label, score, max_fpr=0.1)
+        assert (auc(label, score), pauc(label, score)) == expected
+
+
 def clips():
     section = np.repeat([0, 1, 2], 8)
     domain = np.tile(np.repeat(["source", "target"], 4), 3)
