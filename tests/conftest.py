@@ -33,15 +33,16 @@ from xdist.scheduler import LoadScopeScheduling  # noqa: E402
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
-PIPELINE = "tests/pipeline/"
+SHARING = "tests/pipeline/", "tests/soak/"  # each a folder whose tests share a finished run
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 class FileByFile(LoadScopeScheduling):
-    """Gives a process of `-n` a file of tests at a time, or the pipeline's, which share a run."""
+    """Gives a process of `-n` a file of tests at a time, or a folder whose tests share a run."""
 
     def _split_scope(self, nodeid):
-        return PIPELINE if nodeid.startswith(PIPELINE) else nodeid.partition("::")[0]
+        folder = next(filter(nodeid.startswith, SHARING), None)
+        return folder or nodeid.partition("::")[0]
 
 
 def pytest_xdist_make_scheduler(config, log):

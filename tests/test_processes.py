@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from child_processes import TESTS, environment
 
-from jax_dns import processes
+from jax_dns import cli, processes
 from jax_dns.segments_file import read_segments
 
 CONFIG = TESTS / "toy_config.py"
@@ -83,11 +83,11 @@ def test_one_writes_and_prints(together):
     assert not left and not (workdir / ".lock_owner.json").exists()
 
 
-def test_a_shared_run_goes_on_alone_and_shared(together):
+def test_a_shared_run_goes_on_alone_and_shared(together, capsys):
     """The second time with the recordings in the devices' memory."""
     workdir, _ = together
-    ((out, _),) = end([start(workdir)])
-    assert "nothing to do" in out
+    assert cli.main(["run", f"--config={CONFIG}", f"--workdir={workdir}"]) == 0
+    assert "nothing to do" in capsys.readouterr().out
     more = ["--config.discriminative.epochs=4", "--config.data.cache_on_device=yes"]
     (out, _), _ = end(start_two(workdir, *more))
     assert "discriminative.epochs is 4, was 3" in out and "fan AE" not in out
@@ -109,6 +109,8 @@ def test_one_process_is_the_first():
     assert processes.of_first(True) is True and processes.of_first(False) is False
 
 
-def test_an_incomplete_command_line_is_one_line(tmp_path):
-    (_, errors) = end([start(tmp_path / "w", "--distributed")], code=2)[0]
+def test_an_incomplete_command_line_is_one_line(tmp_path, capsys):
+    arguments = [f"--config={CONFIG}", f"--workdir={tmp_path / 'w'}", "--distributed"]
+    assert cli.main(["run", *arguments]) == 2
+    errors = capsys.readouterr().err
     assert len(errors.splitlines()) == 1 and "--distributed: " in errors

@@ -1,16 +1,14 @@
 """`jax-dns monitor` with a trained run's own components."""
 
 import json
-import os
 import shutil
-from pathlib import Path
 
 import pytest
+from child_processes import environment
 
 from jax_dns import cli
 from jax_dns.segments_file import clip_scores, clips_of, read_segments
 
-PROJECT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
 
 
@@ -35,14 +33,13 @@ def test_a_trained_run_scores_what_arrives(finished, factory, tmp_path, capsys):
     assert "fan section 00" in capsys.readouterr().out
 
 
-def test_a_process_for_each_machine_type(finished, factory, tmp_path, capsys, monkeypatch):
+def test_a_process_for_each_machine_type(toy_finished, factory, tmp_path, capsys, monkeypatch):
     for machine in ("fan", "valve"):
         (tmp_path / "inbox" / machine).mkdir(parents=True)
         path = next((factory / f"dev_data/{machine}").glob("source_test/*.wav"))
         shutil.copy(path, tmp_path / "inbox" / machine)
-    paths = os.pathsep.join(filter(None, (str(PROJECT), os.environ.get("PYTHONPATH"))))
-    monkeypatch.setenv("PYTHONPATH", paths)
-    arguments = [f"--workdir={finished}", f"--inbox={tmp_path / 'inbox'}", "--once"]
+    monkeypatch.setenv("PYTHONPATH", environment()["PYTHONPATH"])
+    arguments = [f"--workdir={toy_finished}", f"--inbox={tmp_path / 'inbox'}", "--once"]
     arguments += [f"--history={tmp_path / 'h'}", "--per-machine", "--settle=0.1", "--serve=0"]
     assert cli.main(["monitor", *arguments]) == 0
     output = capsys.readouterr()
