@@ -31,7 +31,10 @@ import numpy as np  # noqa: E402
 import soundfile  # noqa: E402
 from xdist.scheduler import LoadScopeScheduling  # noqa: E402
 
+from jax_dns.cli import collect_garbage_rarely  # noqa: E402
+
 jax.config.update("jax_numpy_rank_promotion", "raise")
+collect_garbage_rarely()  # as in the commands' processes
 
 SHARING = "tests/pipeline/", "tests/soak/"  # each a folder whose tests share a finished run
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"

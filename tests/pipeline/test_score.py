@@ -47,14 +47,14 @@ def test_the_run_is_only_read(finished, new, tmp_path, monkeypatch):
     assert "no tables" in (tmp_path / "out/results.txt").read_text()
 
 
-def test_more_of_them_later_and_earlier_ones_as_neighbours(finished, new, tmp_path):
+def test_more_of_them_later_and_earlier_ones_as_neighbours(toy_finished, new, tmp_path):
     few = shutil.copytree(new, tmp_path / "few")
     gone = sorted(few.rglob("*.wav"))[0]
     gone.unlink()
-    score(finished, few, tmp_path / "out", with_history=True)
+    score(toy_finished, few, tmp_path / "out", with_history=True)
     first = {r["clip"]: r for r in rows_of(tmp_path / "out/fan/scores.csv")}
     assert len(first) == 16  # the run's own test clips too
-    score(finished, new, tmp_path / "out", with_history=True)
+    score(toy_finished, new, tmp_path / "out", with_history=True)
     assert {r["clip"] for r in rows_of(tmp_path / "out/fan/scores.csv")} == set(first)
 
 

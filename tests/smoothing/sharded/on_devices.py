@@ -91,7 +91,7 @@ def layouts():
         got = smooth(s, f, 20)
         assert got.sharding == s.sharding, (got.sharding, s.sharding)
         np.testing.assert_allclose(got, expected, atol=1e-5)
-        assert smooth_grid(s, f, (3, 20)).shape == (2, 400)
+    assert smooth_grid(*every[0], (3, 20)).shape == (2, 400)
     assert isinstance(smooth(scores, features, 20), np.ndarray)
     assert isinstance(smooth(scores, put(features, line()), 20), np.ndarray)
     return True
