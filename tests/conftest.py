@@ -36,16 +36,22 @@ from jax_dns.cli import collect_garbage_rarely  # noqa: E402
 jax.config.update("jax_numpy_rank_promotion", "raise")
 collect_garbage_rarely()  # as in the commands' processes
 
-SHARING = "tests/pipeline/", "tests/soak/"  # each a folder whose tests share a finished run
+# Tests that share what takes long to make: one process of `-n` gets them all.
+SHARING = {
+    "tests/pipeline/": "a finished run",
+    "tests/soak/": "an undisturbed run",
+    "tests/evaluation/test_umap_plot.py": "compiled UMAP",
+    "tests/experiments/test_figures.py": "compiled UMAP",
+}
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 class FileByFile(LoadScopeScheduling):
-    """Gives a process of `-n` a file of tests at a time, or a folder whose tests share a run."""
+    """Gives a process of `-n` a file of tests at a time, or the files of an entry of SHARING."""
 
     def _split_scope(self, nodeid):
-        folder = next(filter(nodeid.startswith, SHARING), None)
-        return folder or nodeid.partition("::")[0]
+        file = nodeid.partition("::")[0]
+        return next((what for place, what in SHARING.items() if file.startswith(place)), file)
 
 
 def pytest_xdist_make_scheduler(config, log):

