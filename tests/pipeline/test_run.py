@@ -231,9 +231,9 @@ def test_test_clips_added_or_removed_re_embed_just_those(
     np.testing.assert_allclose(back.feature, old.feature, rtol=1e-4, atol=1e-5)
 
 
-def test_interrupted_and_rerun_is_bit_identical(toy_finished, toy_config, tmp_path, monkeypatch):
-    """Stopped in the extractor's second epoch, then resumed by the same command;
-    `soak/test_kill.py` does it to the real networks."""
+def test_interrupted_and_rerun_is_bit_identical(finished, plain_config, tmp_path, monkeypatch):
+    """Stopped in the extractor's second epoch, then resumed by the same command; one machine."""
+    plain_config.data.machines, plain_config.discriminative.save_every = "fan", 1
     real, steps = trainers.train_loop, []
 
     def breaking(create, epoch, **options):
@@ -242,7 +242,7 @@ def test_interrupted_and_rerun_is_bit_identical(toy_finished, toy_config, tmp_pa
 
             def count(n):
                 steps.append((options["title"], next(left)))
-                if steps[-1] == ("fan toy SerialOE, seed 0", 6) and steps.count(steps[-1]) == 1:
+                if steps[-1] == ("fan SerialOE, seed 0", 6) and steps.count(steps[-1]) == 1:
                     raise KeyboardInterrupt
                 return advance(n)
 
@@ -252,11 +252,13 @@ def test_interrupted_and_rerun_is_bit_identical(toy_finished, toy_config, tmp_pa
 
     monkeypatch.setattr(trainers, "train_loop", breaking)
     with pytest.raises(KeyboardInterrupt):
-        run(toy_config, tmp_path / "w")
-    run(toy_config, tmp_path / "w")
-    assert steps.count(("fan toy SerialOE, seed 0", 4)) == 1  # not a second time
-    for name in ("results.json", "results.csv", "fan/segments.npz", "fan/scores.csv"):
-        assert (tmp_path / "w" / name).read_bytes() == (toy_finished / name).read_bytes(), name
+        run(plain_config, tmp_path / "w")
+    run(plain_config, tmp_path / "w")
+    assert steps.count(("fan SerialOE, seed 0", 4)) == 1  # not a second time
+    for name in ("segments.npz", "smoothed.npz", "scores.csv", "selection.json"):
+        assert (tmp_path / "w/fan" / name).read_bytes() == (finished / "fan" / name).read_bytes(), (
+            name
+        )
 
 
 def test_some_machines_and_several_seeds(toy_config, tmp_path, monkeypatch):

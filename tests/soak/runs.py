@@ -1,10 +1,10 @@
 """`jax-dns run` as a process of its own: started, watched, killed, and what it leaves compared."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
+import child_processes
 import numpy as np
 
 from jax_dns.segments_file import read_segments
@@ -12,6 +12,7 @@ from jax_dns.training import checkpoints
 
 PROJECT = Path(__file__).parents[2]
 CONFIG = Path(__file__).with_name("tiny.py")
+TOY_CONFIG = Path(__file__).with_name("toy.py")
 # Each stage of the tiny run, and the first file of the next: while that lacks, the stage is on.
 STAGES = {
     "start": "config.json",
@@ -51,7 +52,7 @@ def start(workdir: Path, *, limit: int | None = None, **environment: str) -> sub
             limited + command(workdir),
             stdout=log,
             stderr=log,
-            env=os.environ | {"PYTHONPATH": str(PROJECT)} | environment,
+            env=child_processes.environment() | environment,
         )
 
 

@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-from soak.fuzzing import CONFIG, command
+from soak import runs
+from soak.fuzzing import command
 from soak.runs import assert_same, finish, start
 
 PASSED_OVER = (".lock", ".png", ".html")  # not read again, or for people
@@ -28,14 +29,14 @@ def damaged_and_rerun(name: str, kind: int, reference: Path, workdir: Path) -> s
     path = workdir / name
     content = path.read_bytes()
     path.write_bytes([b"", content[: len(content) // 2], content[:-3]][kind])
-    code, message = command(f"--config={CONFIG}", f"--workdir={workdir}")
+    code, message = command(f"--config={runs.CONFIG}", f"--workdir={workdir}")
     if code:  # a clear error that names it, or its folder; then it is the user's to remove
         assert path.name in message or str(path.parent) in message, (name, message)
         if path.name == "factory.json":
             path.write_bytes(content)
         else:
             shutil.rmtree(path.parent) if path.parent != workdir else path.unlink()
-        code, again = command(f"--config={CONFIG}", f"--workdir={workdir}")
+        code, again = command(f"--config={runs.CONFIG}", f"--workdir={workdir}")
         assert code == 0, (name, again)
     assert_same(workdir, reference)
     shutil.rmtree(workdir)
@@ -98,7 +99,7 @@ def test_two_runs_at_once(undisturbed, tmp_path):
     first = start(tmp_path / "w")
     while not (tmp_path / "w/config.json").exists():
         time.sleep(0.01)
-    code, message = command(f"--config={CONFIG}", f"--workdir={tmp_path / 'w'}")
+    code, message = command(f"--config={runs.CONFIG}", f"--workdir={tmp_path / 'w'}")
     assert code == 1 and f"in use by process {first.pid} on " in message
     assert first.wait(timeout=600) == 0
     assert_same(tmp_path / "w", undisturbed)

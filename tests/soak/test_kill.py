@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
+from soak import runs
 from soak.runs import STAGES, assert_same, finish, stage_of, start
 
 # Seconds within a stage, warm, on two cores; where a stage is shorter the kill falls after it.
@@ -15,6 +16,7 @@ SPREAD = {
     "embed": 1.5,
     "evaluate": 0.5,
 }
+TOY_SHARE = 0.25  # of it, with toy networks
 
 
 def kill_in(stage: str, workdir: Path, rng: random.Random) -> str:
@@ -24,7 +26,8 @@ def kill_in(stage: str, workdir: Path, rng: random.Random) -> str:
     while names.index(stage_of(workdir)) < names.index(stage):
         assert process.poll() is None, workdir.with_suffix(".log").read_text()
         time.sleep(0.0005)
-    time.sleep(rng.uniform(0, SPREAD.get(stage, 0.2)))
+    share = TOY_SHARE if runs.CONFIG == runs.TOY_CONFIG else 1.0
+    time.sleep(share * rng.uniform(0, SPREAD.get(stage, 0.2)))
     found = stage_of(workdir) if process.poll() is None else "ended"
     process.kill()  # nothing where it ended meanwhile
     process.wait()
