@@ -25,6 +25,16 @@ def weights_of(values, rank, total, how=None):
     return selection_weights(values, rank, Bracket(*(x[0] for x in found)))
 
 
+@jax.jit
+def sums_of(values, scores, ranks, low, high, total):
+    return sum_below(values, scores, ranks, select(values, ranks, low, high, total))
+
+
+@functools.partial(jax.jit, static_argnames="how")
+def brackets_of(values, ranks, low, high, total, *, how):
+    return kth_threshold._select(values, ranks, low, high, total, params=how)
+
+
 def pad(values):
     n = values.shape[1]
     return np.pad(values, [(0, 0), (0, padded_columns(n) - n)], constant_values=np.inf)
@@ -82,8 +92,8 @@ def test_ordered_columns_defeat_the_sample_and_not_the_result():
 def test_several_ranks_together_are_each_alone(rng, how):
     values = jnp.asarray(pad(rng.normal(size=(40, 3_000)).astype(np.float32)))
     ranks = jnp.asarray([0, 1, 7, 100, 2_999, 3_000])
-    of = jax.jit(lambda *given: kth_threshold._select(*given, params=how))
-    bounds = jnp.full(40, -9.0), jnp.full(40, 9.0), jnp.full(40, 3_000, jnp.int32)
+    bounds = np.full(40, -9, np.float32), np.full(40, 9, np.float32), np.full(40, 3_000, np.int32)
+    of = functools.partial(brackets_of, how=how)
     together = of(values, ranks, *bounds)
     for i, rank in enumerate(ranks):
         alone = selection_weights(
@@ -100,10 +110,8 @@ def test_sums_are_those_of_sorting(rng, columns, tied):
     values, scores = pad(values.astype(np.float32)), rng.normal(size=columns)
     scores = np.pad(scores, (0, values.shape[1] - columns)).astype(np.float32)
     ranks = np.asarray([1, columns // 3, columns])
-    total = jnp.full(12, columns, jnp.int32)
-    given = jnp.asarray(values), jnp.asarray(ranks)
-    found = select(*given, jnp.full(12, -9.0), jnp.full(12, 99.0), total)
-    got = np.asarray(sum_below(given[0], jnp.asarray(scores), given[1], found))
+    bounds = np.full(12, -9, np.float32), np.full(12, 99, np.float32), np.full(12, columns)
+    got = np.asarray(sums_of(values, scores, ranks, *bounds))
     for rank, sums in zip(ranks, got):
         limit = np.sort(values, axis=1)[:, rank - 1, None]
         below, at = values < limit, values == limit
@@ -154,11 +162,10 @@ def test_few_passes_close_a_well_behaved_row(rng, kind, how):
         "normal": lambda: rng.normal(size=shape),
     }
     values = draw.get(kind, lambda: rng.random(shape))().astype(np.float32)
-    total = jnp.full(64, 8_400, jnp.int32)
-    bounds = jnp.full(64, values.min() - 1), jnp.full(64, values.max() + 1)
+    total = np.full(64, 8_400, np.int32)
+    bounds = np.full(64, values.min() - 1), np.full(64, values.max() + 1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kth_threshold, "MAX_PASSES", 7)  # and the one with the sample's pivots
-        found = kth_threshold._select(
-            jnp.asarray(pad(values)), jnp.asarray([1_023]), *bounds, total, params=how
-        )
+        # Every kind has these shapes, which no other test has: one program for each `how`.
+        found = brackets_of(pad(values), np.asarray([1_023]), *bounds, total, how=how)
     assert not kth_threshold._is_open(jnp.asarray([[1_023]]), found).any()
