@@ -162,3 +162,12 @@ def test_a_reader_that_ends_early(tmp_path):
         process.stdout.close()
         errors = process.stderr.read()
     assert process.returncode == 141 and errors == b""
+
+
+def test_a_command_collects_garbage_rarely():
+    """Python's default is 700 objects; see `collect_garbage_rarely`."""
+    program = "import gc; from jax_dns import cli; cli.main(); print(gc.get_threshold()[0])"
+    command = [sys.executable, "-c", program, "--version"]
+    environment = os.environ | {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}  # else it starts again
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split()[-1] == "50000"

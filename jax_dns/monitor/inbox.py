@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 from typing import Any, NamedTuple
 
 from jax_dns.data.clips import ANOMALY, AUDIO_SUFFIXES, NORMAL, UNKNOWN
@@ -52,10 +52,9 @@ class Inbox:
         self._observer = _observe(folder, self._notice)
 
     def close(self) -> None:
-        """Stops watching."""
+        """Stops watching; half a second that watchdog's threads take to end isn't waited for."""
         if self._observer is not None:
-            self._observer.stop()
-            self._observer.join()
+            Thread(target=self._observer.stop, daemon=True).start()
 
     def wait(self, seconds: float) -> None:
         """Waits for a change in the folder, or until the time has passed."""

@@ -116,3 +116,14 @@ def test_the_observers_end_is_no_error(tmp_path, caplog):
     observers.error("queue_events() called when the thread is inactive")
     observers.error("something else")
     assert [record.getMessage() for record in caplog.records] == ["something else"]
+
+
+def test_closing_takes_no_time(tmp_path):
+    inbox = Inbox(tmp_path, 1.0)
+    (tmp_path / "a.wav").write_bytes(b"x")
+    start = time.perf_counter()
+    inbox.close()
+    assert time.perf_counter() - start < 0.2
+    if inbox._observer is not None:
+        inbox._observer.join(timeout=5)
+        assert not inbox._observer.is_alive()

@@ -7,7 +7,13 @@ import optax
 from toy_models import WINDOW, Heads, Reconstruction, take_step, toy_autoencoder, toy_extractor
 
 from jax_dns.discriminative.serial_oe import serial_oe_loss
-from jax_dns.training.steps import create_state, initial_state, jitted_apply, train_step
+from jax_dns.training.steps import (
+    abstract_state,
+    create_state,
+    initial_state,
+    jitted_apply,
+    train_step,
+)
 
 
 def copied(state):
@@ -110,6 +116,17 @@ def test_one_step_function_for_equal_models():
     model = toy_autoencoder(40)
     assert train_step(model) is train_step(model)
     assert train_step(model) is not train_step(toy_autoencoder(40))
+
+
+def test_shapes_and_first_weights_come_from_one_trace():
+    model, traces = toy_autoencoder(40), []
+    model = model._replace(init=lambda key, init=model.init: traces.append(1) or init(key))
+    shapes = abstract_state(model)
+    state = initial_state(model, 0)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_equal((a.shape, a.dtype), (b.shape, b.dtype)), shapes, state
+    )
+    assert abstract_state(model) is shapes and len(traces) == 1
 
 
 def test_a_model_without_batch_statistics():
