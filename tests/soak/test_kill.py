@@ -16,7 +16,12 @@ SPREAD = {
     "embed": 1.5,
     "evaluate": 0.5,
 }
-TOY_SHARE = 0.25  # of it, with toy networks
+TOY_SHARE = 0.1  # of it, with toy networks
+LOG = "fan/discriminative/metrics.jsonl"
+
+
+def has_lines(log: Path) -> bool:
+    return log.is_file() and log.stat().st_size > 0
 
 
 def kill_in(stage: str, workdir: Path, rng: random.Random) -> str:
@@ -26,7 +31,11 @@ def kill_in(stage: str, workdir: Path, rng: random.Random) -> str:
     while names.index(stage_of(workdir)) < names.index(stage):
         assert process.poll() is None, workdir.with_suffix(".log").read_text()
         time.sleep(0.0005)
-    share = TOY_SHARE if runs.CONFIG == runs.TOY_CONFIG else 1.0
+    is_toy = runs.CONFIG == runs.TOY_CONFIG
+    while is_toy and stage == "train_discriminative" and not has_lines(workdir / LOG):
+        assert process.poll() is None, workdir.with_suffix(".log").read_text()
+        time.sleep(0.0005)  # before its first epoch has ended there is nothing to resume
+    share = TOY_SHARE if is_toy else 1.0
     time.sleep(share * rng.uniform(0, SPREAD.get(stage, 0.2)))
     found = stage_of(workdir) if process.poll() is None else "ended"
     process.kill()  # nothing where it ended meanwhile

@@ -7,10 +7,10 @@ from jax_dns import config
 
 
 def get_config() -> ConfigDict:
-    """Its factory, stages and epochs."""
+    """Its factory and stages; f_D is trained for seconds, so that a kill falls within."""
     c = tiny.get_config()
     c.generative = config.generative("toy_components:scorer", epochs=3, batch_size=4, save_every=1)
     c.discriminative = config.discriminative(
-        "toy_components:extractor", epochs=2, batch_size=4, eval_batch_size=8, save_every=1
+        "toy_components:extractor", epochs=12, batch_size=4, eval_batch_size=8, save_every=1
     )
     return c
