@@ -98,7 +98,8 @@ def train_loop(
     with progress, preemption.defer_sigterm() as terminating:
 
         def advance(n: int) -> bool:
-            progress.advance(n)
+            if progress.advance(n):
+                release_freed()  # what compiling the step took
             return terminating()
 
         for epoch in range(done // steps_per_epoch, epochs):
@@ -110,8 +111,6 @@ def train_loop(
                 values = np.asarray(losses)
             _check_finite(values, steps, title, folder)
             seconds = time.perf_counter() - started
-            if epoch == done // steps_per_epoch:
-                release_freed()  # what compiling the step took
             taken = len(values)
             values = _with_earlier_losses(folder, steps[0], values)
             if taken < len(steps):

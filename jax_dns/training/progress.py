@@ -59,9 +59,10 @@ class Progress:
             seconds = duration(time.monotonic() - self._started)
             tqdm.write(f"{self._title}: trained in {seconds}, {self._losses()}")
 
-    def advance(self, n: int) -> None:
-        """Counts n more steps."""
-        if self._done == self._first:
+    def advance(self, n: int) -> bool:
+        """Counts n more steps; returns whether they are the first, which were compiled."""
+        is_first = self._done == self._first
+        if is_first:
             self._compiled = time.monotonic()
             seconds = duration(self._compiled - self._started)
             steps = "first step" if n == 1 else f"first {n} steps, one program,"
@@ -69,6 +70,7 @@ class Progress:
             tqdm.write(f"{self._title}: compiled, {steps} done, in {seconds}")
         self._done += n
         self._bar.update(n)
+        return is_first
 
     def end_epoch(self, record: dict[str, Any]) -> None:
         """Shows an epoch's entries in the log."""
