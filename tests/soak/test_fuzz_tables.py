@@ -131,7 +131,14 @@ def try_field(seed, root, workdir):
             call(root, workdir, f"--config.{field}={value}")
 
 
-def test_fields(tmp_path):
+@pytest.fixture
+def inside(tmp_path, monkeypatch):
+    """Lets relative folders, as `data.cache` may name, be made in the test's own."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+
+def test_fields(tmp_path, inside):
     root = good_root(tmp_path / "root")
     for seed in range(60):
         try_field(seed, root, tmp_path / "w")
@@ -139,7 +146,7 @@ def test_fields(tmp_path):
 
 @pytest.mark.soak
 @pytest.mark.parametrize("block", range(4))
-def test_many_fields(tmp_path, block):
+def test_many_fields(tmp_path, inside, block):
     root = good_root(tmp_path / "root")
     for seed in range(1000 + 75 * block, 1075 + 75 * block):
         try_field(seed, root, tmp_path / "w")
