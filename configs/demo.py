@@ -12,8 +12,9 @@ alone.
 
 Nothing compiled before, two cores of an Intel Xeon: 100 s after set-up, 147 s of processor time
 and 2.1 GiB. Harmonic mean of AUC and pAUC, domains pooled, mean and deviation of five seeds:
-SerialOE 62.6 (2.3); AE 59.5 (1.4); Proposed 60.8 (2.9); Proposed (Oracle) 64.9 (4.0) %. Seed 0, which `make demo` runs: 65.5, 57.1, 57.1, 66.5 %; no K above 1 is chosen. The
-data are few: all rows move by some points with the processor, the versions and the order of sums.
+SerialOE 62.6 (2.3); AE 59.5 (1.4); Proposed 60.8 (2.9); Proposed (Oracle) 64.9 (4.0) %. Seed 0,
+which `make demo` runs: 65.5, 57.1, 57.1, 66.5 %; no K above 1 is chosen. The data are few: all rows
+move by some points with the processor, the versions and the order of sums.
 """
 
 from ml_collections import ConfigDict
