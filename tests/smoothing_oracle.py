@@ -4,6 +4,8 @@ Neighbours may differ from the loop's only where their squared distance is withi
 2e-6 (|x_i|^2 + max_j |x_j|^2) of the K-th, norms taken after the mean of the group is subtracted.
 """
 
+import math
+
 import jax.numpy as jnp
 import numpy as np
 
@@ -26,9 +28,10 @@ def bounds(scores, features, k, query_scores, query_features, candidates, tolera
         certain = rows[distances < limit - slack]
         tied = np.sort(scores[rows[np.abs(distances - limit) <= slack]])
         free = k - 1 - len(certain)
-        total = query_scores[i] + scores[certain].sum()
-        low[i] = (total + tied[:free].sum()) / k
-        high[i] = (total + tied[len(tied) - free :].sum()) / k
+        # `fsum` rounds once: a sum of equal scores would be further off than the result may be.
+        sure = query_scores[i], *scores[certain]
+        low[i] = math.fsum((*sure, *tied[:free])) / k
+        high[i] = math.fsum((*sure, *tied[len(tied) - free :])) / k
     return low, high
 
 
