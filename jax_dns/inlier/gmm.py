@@ -17,7 +17,7 @@ from jax_dns.types import ArrayLike, Facts, InlierModel
 
 
 class Mixture(NamedTuple):
-    """A Gaussian mixture, ready to be scored in float32."""
+    """A fitted Gaussian mixture, in the form that scores features in float32."""
 
     log_weights: Float[np.ndarray, " c"]  # with each component's normalising constant
     means: Float[np.ndarray, "c d"]

@@ -52,7 +52,7 @@ class Inbox:
         self._observer = _observe(folder, self._notice)
 
     def close(self) -> None:
-        """Stops watching; half a second that watchdog's threads take to end isn't waited for."""
+        """Stops watching, without waiting half a second for watchdog's threads to end."""
         if self._observer is not None:
             Thread(target=self._observer.stop, daemon=True).start()
 
