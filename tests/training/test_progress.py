@@ -4,6 +4,8 @@ import itertools
 import re
 import time
 
+import pytest
+
 from jax_dns import heartbeat
 from jax_dns.training.progress import Progress
 
@@ -50,6 +52,12 @@ def test_a_resumed_training_says_where(capsys):
     out = capsys.readouterr().out
     assert "fan: resumes at epoch 2 of 3, step 4 of 6" in out
     assert re.search("compiled, first 2 steps, one program, done, in 0 s", out)
+
+
+@pytest.mark.parametrize("done", [0, 4])
+def test_the_first_steps_are_those_that_are_compiled(done):
+    with Progress("fan", epochs=3, steps_per_epoch=2, done=done) as progress:
+        assert [progress.advance(1) for _ in range(2)] == [True, False]
 
 
 def test_a_finished_training_says_nothing(capsys):
