@@ -79,7 +79,7 @@ def plain_inputs(
     )
 
 
-def smooth_items_on_gpu(inputs: SmoothingInputs) -> Float[Array, "k n"]:
+def smooth_items_on_gpu(inputs: SmoothingInputs) -> Float[np.ndarray, "k n"]:
     """Smooths items with all others as their candidates.
 
     Args:
@@ -102,7 +102,9 @@ def smooth_items_on_gpu(inputs: SmoothingInputs) -> Float[Array, "k n"]:
     except InputError:
         raise NotForGpu from None
     with np.errstate(over="ignore", under="ignore"):
-        arrays = tuple(jnp.asarray(x, jnp.float32) for x in (inputs.scores, inputs.features))
+        arrays = jax.device_put(
+            [x.astype(jnp.float32, copy=False) for x in (inputs.scores, inputs.features)]
+        )
     if not runs_on_gpu(*arrays):
         raise NotForGpu
     allows_zero = inputs.metric == "euclidean" and inputs.features.dtype == np.float32
@@ -121,7 +123,7 @@ def smooth_arrays(
     plan: GpuPlan,
     metric: str,
     allows_zero: bool = True,
-) -> tuple[Float[Array, "k p"], Bool[ArrayLike, ""]]:
+) -> tuple[Float[np.ndarray, "k p"], Bool[ArrayLike, ""]]:
     """Smooths arrays that are on the device; without a GPU the kernels are interpreted.
 
     Args:
@@ -133,7 +135,7 @@ def smooth_arrays(
       allows_zero: whether rows of zeros are valid.
 
     Returns:
-      [len(ks), p] with n columns before the padding, and whether all values are valid.
+      [len(ks), p] with n columns before the padding, on the host, and whether all values are valid.
     """
     n = len(scores)
     size = max(plan.columns, plan.queries)
@@ -143,11 +145,12 @@ def smooth_arrays(
     numbers = np.array([n, _coprime_step(n), plan_rank(plan, n, max(ks)), *ks], np.int32)
     options = dict(precision=product_precision(), interpret=jax.default_backend() != "gpu")
     out, group, failures = _smooth_prepared(scores, features, numbers, plan=plan, **options)
-    valid, some_failed = jax.device_get((valid, failures.some))
+    # One wait for all: each takes longer than the programs of a few thousand items.
+    host, valid, some_failed = jax.device_get((out, valid, failures.some))
     if valid and some_failed:
         items, ranks = (scores, features), np.asarray(ks, np.int32) - 1
-        out = smooth_again(out, *items, *items, group, ranks, failures.failed)
-    return out, valid
+        host = jax.device_get(smooth_again(out, *items, *items, group, ranks, failures.failed))
+    return host, valid
 
 
 @functools.partial(jax.jit, static_argnames=("metric", "size", "allows_zero"))
