@@ -26,7 +26,7 @@ from jax_dns.smoothing.sharded.query_blocks import (
 )
 from jax_dns.smoothing.sharded.reshard import ShardedGroupBlock
 from jax_dns.training import epochs
-from jax_dns.training.steps import TrainState, create_state, train_step
+from jax_dns.training.steps import TrainState, create_state, plain_step, train_step
 from jax_dns.types import Facts, GradientModel
 
 K = 1_024
@@ -166,10 +166,6 @@ def autoencoder_epoch(
             {},
         ),
     )
-    return epochs._scan.lower(
-        abstract_state(model, mesh),
-        resident,
-        plans,
-        step=train_step(model),
-        segment=round(config.data.segment_seconds * config.data.sample_rate),
-    )
+    segment = round(config.data.segment_seconds * config.data.sample_rate)
+    scan = epochs.compiled_scan(plain_step(model), segment)
+    return scan.lower(abstract_state(model, mesh), resident, plans)

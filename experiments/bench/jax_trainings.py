@@ -24,7 +24,13 @@ from jax_dns import components
 from jax_dns.data.audio_cache import AudioStore
 from jax_dns.data.device_cache import upload
 from jax_dns.training.epochs import BatchSpec, from_cache, on_device
-from jax_dns.training.steps import create_state, initial_state, train_step
+from jax_dns.training.steps import (
+    compile_step,
+    create_state,
+    initial_state,
+    plain_step,
+    train_step,
+)
 from jax_dns.types import Facts, GradientModel
 
 Call = Callable[[], object]
@@ -103,7 +109,7 @@ def ae_vmapped(workload: Workload) -> Call:
     settings, model = read_settings(workload.config), build(workload, "generative")
     audio = noise(N_MACHINES, settings.ae_batch, settings.segment)
     create = jax.jit(jax.vmap(functools.partial(create_state, model)))
-    step = jax.jit(jax.vmap(train_step(model)), donate_argnums=0)
+    step = compile_step(jax.vmap(plain_step(model)))
     state = create(jax.random.split(jax.random.key(0), N_MACHINES))
     one = step_arguments(settings.ae_batch, {})
     arguments = audio, *jax.tree.map(lambda x: np.stack([x] * N_MACHINES), one)
@@ -137,11 +143,10 @@ def ae_epoch(workload: Workload, resident: bool) -> Call:
     settings, model = read_settings(workload.config), build(workload, "generative")
     every, plan = epoch_inputs(workload, settings)
     options = {"segment": settings.segment}
-    step = train_step(model)
     if resident:
-        epoch = on_device(step, upload(every, **options), every, plan, **options)
+        epoch = on_device(plain_step(model), upload(every, **options), every, plan, **options)
     else:
-        epoch = from_cache(step, every, plan, **options)
+        epoch = from_cache(train_step(model), every, plan, **options)
     state, n_steps = initial_state(model, 0), -(-len(every) // settings.ae_batch)
 
     def call() -> None:

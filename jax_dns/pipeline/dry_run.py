@@ -36,7 +36,7 @@ from jax_dns.pipeline.index import (
 from jax_dns.pipeline.training_tasks import Task, list_tasks, schedule
 from jax_dns.pipeline.validate_config import TRAINED, check, check_network
 from jax_dns.training.batches import check_outliers, epoch_steps
-from jax_dns.training.steps import initial_state, train_step
+from jax_dns.training.steps import initial_state, jitted_apply, train_step
 from jax_dns.types import Facts, GradientModel
 from jax_dns.wording import counted, duration
 
@@ -181,7 +181,7 @@ def _embedding(config: ConfigDict, machines: Machines, names: list[str]) -> tupl
     for kind in TRAINED:
         model = build(config, kind, facts, trained=True)
         if isinstance(model, GradientModel):
-            cost = _cost(jax.jit(model.apply), initial_state(model, 0).variables, audio)
+            cost = _cost(jitted_apply(model), initial_state(model, 0).variables, audio)
             seconds += cost.compile_seconds + -(-n // batch) * cost.seconds
             if kind == "discriminative":
                 shape = jax.eval_shape(model.apply, initial_state(model, 0).variables, audio)

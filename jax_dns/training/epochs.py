@@ -16,6 +16,7 @@ from jaxtyping import Array, Int
 from jax_dns.data.crops import read_segments
 from jax_dns.data.device_cache import DeviceCache, DeviceRecordings, Recording, crop
 from jax_dns.data.prefetch import read_ahead
+from jax_dns.training.compiler_options import compiler_options
 from jax_dns.training.steps import Step, TrainState
 
 AHEAD = 2  # batches read before their turn, and steps in flight before the host waits for a loss
@@ -96,9 +97,9 @@ def on_device(
     """Makes an epoch that is one program; the host sends it the batches' specifications.
 
     Args:
-      step: see `from_cache`, as for all arguments but `cache`.
+      step: not compiled: it becomes a part of the epoch's program.
       cache: holds the recordings, on the device or on every device of the mesh.
-      recordings: the recordings that rows of the plan index.
+      recordings: see `from_cache`, as for the arguments that follow.
       plan: number of a step -> its batch.
       segment: samples.
       mesh: devices that share each batch.
@@ -107,7 +108,7 @@ def on_device(
       See `from_cache`; `advance` is called once, at the end.
     """
     sharding = mesh and NamedSharding(mesh, PartitionSpec(None, BATCH))
-    places = cache.rows(recordings)
+    places, compiled = cache.rows(recordings), compiled_scan(step, segment)
 
     def epoch(state: TrainState, numbers: range, advance: Callable[[int], Any]):
         row, start, rest = jax.tree.map(lambda *x: np.stack(x), *map(plan, numbers))
@@ -115,7 +116,7 @@ def on_device(
         if sharding is not None:
             row, start = jax.device_put((row, start), sharding)
         plans = BatchSpec(row, start, rest)
-        state, losses = _scan(state, cache.resident, plans, step=step, segment=segment)
+        state, losses = compiled(state, cache.resident, plans)
         jax.block_until_ready(losses)
         advance(len(numbers))
         return state, np.asarray(losses)
@@ -123,12 +124,17 @@ def on_device(
     return epoch
 
 
-@functools.partial(jax.jit, static_argnames=("step", "segment"), donate_argnums=0)
-def _scan(
-    state: TrainState, resident: DeviceRecordings, plans: BatchSpec, *, step: Step, segment: int
-):
-    def one(state: TrainState, plan: BatchSpec) -> tuple[TrainState, Array]:
-        audio = crop(resident, plan.row.ravel(), plan.start.ravel(), segment=segment)
-        return step(state, audio.reshape(*plan.row.shape, segment), *plan.rest)
+@functools.lru_cache(maxsize=16)
+def compiled_scan(step: Step, segment: int) -> Callable[..., tuple[TrainState, Array]]:
+    """Returns the program of `on_device`'s epochs: (state, recordings, plans) -> state, losses."""
 
-    return jax.lax.scan(one, state, plans)
+    def scan(
+        state: TrainState, resident: DeviceRecordings, plans: BatchSpec
+    ) -> tuple[TrainState, Array]:
+        def one(state: TrainState, plan: BatchSpec) -> tuple[TrainState, Array]:
+            audio = crop(resident, plan.row.ravel(), plan.start.ravel(), segment=segment)
+            return step(state, audio.reshape(*plan.row.shape, segment), *plan.rest)
+
+        return jax.lax.scan(one, state, plans)
+
+    return jax.jit(scan, donate_argnums=0, compiler_options=compiler_options())

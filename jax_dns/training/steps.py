@@ -12,6 +12,7 @@ from flax import struct
 from jax.sharding import Sharding, SingleDeviceSharding
 from jaxtyping import Array, Integer, Key
 
+from jax_dns.training.compiler_options import compiler_options
 from jax_dns.types import ArrayLike, Batch, GradientModel
 
 
@@ -112,8 +113,8 @@ def initial_state(
 
 
 @functools.lru_cache(maxsize=8)
-def train_step(model: GradientModel) -> Step:
-    """Returns the compiled step of one model.
+def plain_step(model: GradientModel) -> Step:
+    """Returns the training step of one model, not compiled: a part of other programs.
 
     The key of a step's randomness is `fold_in(fold_in(key(seed), 1), step)`, apart from the stream
     of the first weights, which `key(seed)` starts.
@@ -122,8 +123,8 @@ def train_step(model: GradientModel) -> Step:
       model: the component.
 
     Returns:
-      (state, audio, seed, is_target, section, labels, hyperparameters) -> (state, loss), which
-      donates the state. `hyperparameters` are `model.schedule`'s, {} without a schedule.
+      (state, audio, seed, is_target, section, labels, hyperparameters) -> (state, loss).
+      `hyperparameters` are `model.schedule`'s, {} without a schedule.
     """
 
     def step(
@@ -149,13 +150,24 @@ def train_step(model: GradientModel) -> Step:
         params = optax.apply_updates(state.params, updates)
         return TrainState(state.step + 1, params, batch_stats, opt_state), value
 
-    return jax.jit(step, donate_argnums=0)
+    return step
+
+
+@functools.lru_cache(maxsize=16)
+def compile_step(step: Step) -> Step:
+    """Returns a step as a program of its own, which donates the state."""
+    return jax.jit(step, donate_argnums=0, compiler_options=compiler_options())
+
+
+def train_step(model: GradientModel) -> Step:
+    """Returns the training step of one model, compiled once; it donates the state."""
+    return compile_step(plain_step(model))
 
 
 @functools.lru_cache(maxsize=8)
 def jitted_apply(model: Any) -> Callable[..., Array]:
     """Returns a component's `apply`, compiled once."""
-    return jax.jit(model.apply)
+    return jax.jit(model.apply, compiler_options=compiler_options())
 
 
 @functools.lru_cache(maxsize=8)
@@ -166,5 +178,10 @@ def jitted_validation(model: GradientModel) -> Callable[[Any, Batch], Array]:
       model: a component with a validation loss, or whose scores serve as one.
     """
     if model.validation_loss is not None:
-        return jax.jit(model.validation_loss)
-    return jax.jit(lambda variables, batch: model.apply(variables, batch.audio))
+        loss = model.validation_loss
+    else:
+
+        def loss(variables: Any, batch: Batch) -> Array:
+            return model.apply(variables, batch.audio)
+
+    return jax.jit(loss, compiler_options=compiler_options())

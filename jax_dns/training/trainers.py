@@ -19,7 +19,7 @@ from jax_dns.training.batches import (
 )
 from jax_dns.training.epochs import from_cache, on_device
 from jax_dns.training.loop import train_loop
-from jax_dns.training.steps import TrainState, initial_state, train_step
+from jax_dns.training.steps import TrainState, initial_state, plain_step, train_step
 from jax_dns.types import GradientModel
 
 
@@ -68,12 +68,11 @@ def train_model(
     recordings = training_recordings(model, data)
     plan = batch_plan(model, data, seed=seed, schedule=schedule, segment=segment)
     replicated = source.mesh and NamedSharding(source.mesh, PartitionSpec())
-    step = train_step(model)
     options = dict(segment=segment, mesh=source.mesh)
     if source.cache is None:
-        epoch = from_cache(step, recordings, plan, **options)
+        epoch = from_cache(train_step(model), recordings, plan, **options)
     else:
-        epoch = on_device(step, source.cache, recordings, plan, **options)
+        epoch = on_device(plain_step(model), source.cache, recordings, plan, **options)
     steps_per_epoch = epoch_steps(model, data, schedule)
     n_steps = steps_per_epoch * schedule.epochs
     return train_loop(

@@ -28,7 +28,7 @@ from jax_dns.training.batches import (
 )
 from jax_dns.training.epochs import BatchSpec, from_cache, on_device
 from jax_dns.training.loop import LAST, train_loop
-from jax_dns.training.steps import Step, TrainState, create_state, train_step
+from jax_dns.training.steps import Step, TrainState, compile_step, create_state, plain_step
 from jax_dns.training.trainers import FROM_HOST, BatchSource, learning_rate
 from jax_dns.types import GradientModel
 
@@ -103,9 +103,9 @@ def train_vmapped(
     def validate(state: TrainState) -> list[float]:
         return [validate(_select_run(state, i)) for i, validate in enumerate(validations)]
 
-    step = _vmapped(train_step(model))
+    step = _vmapped(plain_step(model))
     if source.cache is None:
-        epoch = from_cache(step, recordings, plan, segment=segment)
+        epoch = from_cache(compile_step(step), recordings, plan, segment=segment)
     else:
         epoch = on_device(step, source.cache, recordings, plan, segment=segment)
     state = train_loop(
@@ -164,7 +164,7 @@ def _vmapped(step: Step) -> Step:
 
         return jax.tree.map(keep, new, state), keep(loss, jnp.zeros_like(loss))
 
-    return jax.jit(step_all, donate_argnums=0)
+    return step_all
 
 
 def _select_run(state: TrainState, i: int) -> TrainState:

@@ -22,7 +22,7 @@ def losses(n_devices, resident):
 
     from jax_dns.data.device_cache import upload
     from jax_dns.training.epochs import BATCH, BatchSpec, from_cache, on_device
-    from jax_dns.training.steps import initial_state, train_step
+    from jax_dns.training.steps import initial_state, plain_step, train_step
 
     mesh = Mesh(np.asarray(jax.devices()[:n_devices]), (BATCH,)) if n_devices > 1 else None
     clips = training_clips("fan", 0, length=50)
@@ -42,7 +42,7 @@ def losses(n_devices, resident):
     state = initial_state(model, 0, sharding=everywhere)
     if resident:
         library = upload(recordings, segment=40, sharding=everywhere)
-        epoch = on_device(train_step(model), library, recordings, plan, segment=40, mesh=mesh)
+        epoch = on_device(plain_step(model), library, recordings, plan, segment=40, mesh=mesh)
     else:
         epoch = from_cache(train_step(model), recordings, plan, segment=40, mesh=mesh)
     state, values = epoch(state, range(STEPS), lambda n: None)

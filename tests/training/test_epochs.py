@@ -8,8 +8,15 @@ from toy_models import arguments, toy_autoencoder
 
 from jax_dns.data.audio_cache import AudioStore
 from jax_dns.data.device_cache import upload
-from jax_dns.training.epochs import BatchSpec, from_cache, on_device
-from jax_dns.training.steps import TrainState, initial_state, train_step
+from jax_dns.training.compiler_options import compiler_options
+from jax_dns.training.epochs import BatchSpec, compiled_scan, from_cache, on_device
+from jax_dns.training.steps import (
+    TrainState,
+    compile_step,
+    initial_state,
+    plain_step,
+    train_step,
+)
 
 SEGMENT = 40
 MODEL = toy_autoencoder(SEGMENT)
@@ -52,12 +59,17 @@ def test_batches_are_the_same_bit_for_bit(recordings):
     assert ticks == [5]
 
 
-def test_training_ends_alike(recordings):
+@pytest.mark.parametrize("backend", ["cpu", "gpu"])
+def test_training_ends_alike(recordings, monkeypatch, backend):
+    """With a GPU's compiler options too, which JAX refuses within another program."""
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
+    for cached in (compiler_options, compile_step, compiled_scan):
+        cached.cache_clear()
     ends = []
     library = upload(recordings, segment=SEGMENT)
     for epoch in (
         from_cache(train_step(MODEL), recordings, plan, segment=SEGMENT),
-        on_device(train_step(MODEL), library, recordings, plan, segment=SEGMENT),
+        on_device(plain_step(MODEL), library, recordings, plan, segment=SEGMENT),
     ):
         state = initial_state(MODEL, 0)
         losses = []
