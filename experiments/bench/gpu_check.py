@@ -221,7 +221,9 @@ def overhead(options) -> None:
     print(text.getvalue()[-2_500:], flush=True)
     arrays = jax.device_put((scores, features))
     plan = gpu_plan.make_plan(n, n, k)
-    compute = lambda: gpu_items.smooth_arrays(*arrays, ks=(k,), plan=plan, metric="euclidean")  # noqa: E731
+    numbers = jax.device_put(gpu_items._numbers(n, (k,), plan))
+    how = dict(ks=(k,), plan=plan, metric="euclidean")
+    compute = lambda: gpu_items.smooth_arrays(numbers, *arrays, **how)  # noqa: E731
     repeats = 1 if options.quick else 20
     note("overhead", "the device's programs, queued", n, k, clock(compute, repeats=repeats))
     note("overhead", "smooth, device arrays", n, k, clock(lambda: smooth(*arrays, k)))

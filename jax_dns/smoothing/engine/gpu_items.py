@@ -17,7 +17,6 @@ from jaxtyping import Array, Bool, Float, Int
 from jax_dns.errors import InputError
 from jax_dns.smoothing.engine.gpu_blocks import (
     DeviceGroup,
-    Failures,
     has_gpu,
     product_precision,
     runs_on_gpu,
@@ -29,11 +28,13 @@ from jax_dns.smoothing.feature_space import METRICS, fit_frame, to_frame, to_met
 from jax_dns.smoothing.memory_estimate import check_fits
 from jax_dns.smoothing.partition import GOLDEN_RATIO
 from jax_dns.smoothing.validation import MIN_ON_DEVICE, SmoothingInputs
-from jax_dns.types import ArrayLike
 
 LOW_BITS = 11
 MOST_ITEMS = 2**21  # `permuted` multiplies in 32 bits
 COPIES = 5  # of the features: as they came, centred, padded, permuted, and one for the compiler
+# Features are uploaded in parts, which threads copy side by side: 4 MiB in one part take an H100's
+# host 0.9 ms, as long as its GPU takes for 8,400 items.
+PARTS, DIVIDED_BYTES = 4, (2**20, 2**26)
 
 
 class NotForGpu(Exception):
@@ -102,61 +103,70 @@ def smooth_items_on_gpu(inputs: SmoothingInputs) -> Float[np.ndarray, "k n"]:
     except InputError:
         raise NotForGpu from None
     with np.errstate(over="ignore", under="ignore"):
-        arrays = jax.device_put(
-            [x.astype(jnp.float32, copy=False) for x in (inputs.scores, inputs.features)]
+        scores, features = (
+            x.astype(jnp.float32, copy=False) for x in (inputs.scores, inputs.features)
         )
-    if not runs_on_gpu(*arrays):
+    parts = [features]
+    if isinstance(features, np.ndarray) and DIVIDED_BYTES[0] < features.nbytes < DIVIDED_BYTES[1]:
+        parts = np.array_split(features, PARTS)
+    numbers, scores, *parts = jax.device_put([_numbers(n, ks, plan), scores, *parts])
+    if not runs_on_gpu(scores, *parts):
         raise NotForGpu
     allows_zero = inputs.metric == "euclidean" and inputs.features.dtype == np.float32
     options = dict(metric=inputs.metric, allows_zero=allows_zero)
-    out, valid = smooth_arrays(*arrays, ks=ks, plan=plan, **options)
-    if not valid:
+    out = smooth_arrays(numbers, scores, *parts, ks=ks, plan=plan, **options)
+    if out is None:
         raise NotForGpu
-    return out[:, :n]
+    return out
 
 
 def smooth_arrays(
+    numbers: Int[Array, " s"],
     scores: Float[Array, " n"],
-    features: Float[Array, "n d"],
-    *,
+    *features: Float[Array, "... d"],
     ks: tuple[int, ...],
     plan: GpuPlan,
     metric: str,
     allows_zero: bool = True,
-) -> tuple[Float[np.ndarray, "k p"], Bool[ArrayLike, ""]]:
+) -> Float[np.ndarray, "k n"] | None:
     """Smooths arrays that are on the device; without a GPU the kernels are interpreted.
 
     Args:
+      numbers: of `_numbers`.
       scores: [n].
-      features: [n, d].
+      features: [n, d], or parts of their rows.
       ks: the Ks, at most n.
       plan: for n items and as many queries.
       metric: "euclidean" or "cosine".
       allows_zero: whether rows of zeros are valid.
 
     Returns:
-      [len(ks), p] with n columns before the padding, on the host, and whether all values are valid.
+      [len(ks), n] on the host; None if a value isn't valid.
     """
-    n = len(scores)
-    size = max(plan.columns, plan.queries)
-    scores, features, valid = _prepare(
+    n, size = len(scores), max(plan.columns, plan.queries)
+    scores, rows, valid = _prepare(
         scores, features, metric=metric, size=size, allows_zero=allows_zero
     )
-    numbers = np.array([n, _coprime_step(n), plan_rank(plan, n, max(ks)), *ks], np.int32)
     options = dict(precision=product_precision(), interpret=jax.default_backend() != "gpu")
-    out, group, failures = _smooth_prepared(scores, features, numbers, plan=plan, **options)
-    # One wait for all: each takes longer than the programs of a few thousand items.
-    host, valid, some_failed = jax.device_get((out, valid, failures.some))
-    if valid and some_failed:
-        items, ranks = (scores, features), np.asarray(ks, np.int32) - 1
-        host = jax.device_get(smooth_again(out, *items, *items, group, ranks, failures.failed))
-    return host, valid
+    out, group, failed = _smooth_prepared(scores, rows, valid, numbers, plan=plan, **options)
+    # One array for results and checks: each wait takes a good part of what a small problem takes.
+    *means, checks = np.asarray(out)
+    is_valid, some_failed = checks[:2]
+    if is_valid and some_failed:
+        items, ranks = (scores, rows), np.asarray(ks, np.int32) - 1
+        means = np.asarray(smooth_again(out[:-1], *items, *items, group, ranks, failed))
+    return np.stack(means)[:, :n] if is_valid else None
+
+
+def _numbers(n: int, ks: tuple[int, ...], plan: GpuPlan) -> Int[np.ndarray, " s"]:
+    """Returns n, a step coprime to it, the sample's rank and the Ks."""
+    return np.array([n, _coprime_step(n), plan_rank(plan, n, max(ks)), *ks], np.int32)
 
 
 @functools.partial(jax.jit, static_argnames=("metric", "size", "allows_zero"))
 def _prepare(
     scores: Float[Array, " n"],
-    features: Float[Array, "n d"],
+    parts: tuple[Float[Array, "... d"], ...],
     *,
     metric: str,
     size: int,
@@ -167,7 +177,7 @@ def _prepare(
     Returns:
       Scores and features, and whether no value is infinite, too small or zero against the rules.
     """
-    features = jax.lax.stop_gradient(features)
+    features = jnp.concatenate(parts)
     rows = jnp.abs(features).max(1)
     largest = rows if metric == "cosine" else rows.max(keepdims=True)
     valid = jnp.isfinite(rows).all() & jnp.all((largest >= MIN_ON_DEVICE) | (largest == 0))
@@ -182,13 +192,19 @@ def _prepare(
 def _smooth_prepared(
     scores: Float[Array, " p"],
     features: Float[Array, "p d"],
+    valid: Bool[Array, ""],
     numbers: Int[Array, " s"],
     *,
     plan: GpuPlan,
     precision: Any,
     interpret: bool,
-) -> tuple[Float[Array, "k p"], DeviceGroup, Failures]:
-    """Smooths padded arrays; `numbers` are n, a step coprime to it, the sample's rank and Ks."""
+) -> tuple[Float[Array, "rows p"], DeviceGroup, Bool[Array, " q"]]:
+    """Smooths padded arrays.
+
+    Returns:
+      The means, below them a row that begins with `valid` and whether some queries failed; the
+      group, and the queries that failed.
+    """
     n, step, rank, ks = numbers[0], numbers[1], numbers[2], numbers[3:]
     order = permuted(n, step, len(scores)) if plan.sample else jnp.arange(len(scores))
     self_index = jnp.arange(plan.queries, dtype=jnp.int32)
@@ -196,7 +212,8 @@ def _smooth_prepared(
     items, options = (scores, features), dict(precision=precision, interpret=interpret)
     out = jnp.zeros((len(ks), len(scores)))
     out, failures = smooth_group(out, *items, *items, group, ks - 1, rank, plan=plan, **options)
-    return out, group, failures
+    checks = jnp.zeros((1, out.shape[1])).at[0, :2].set(jnp.stack([valid, failures.some]))
+    return jnp.concatenate([out, checks]), group, failures.failed
 
 
 def permuted(n: Int[Array, ""], step: Int[Array, ""], size: int) -> Int[Array, " size"]:

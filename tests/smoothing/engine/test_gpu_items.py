@@ -24,7 +24,7 @@ def as_on_gpu(monkeypatch, engine):
     calls = []
 
     def count(*arrays, of=gpu_items.smooth_arrays, **options):
-        calls.append(len(arrays[0]))
+        calls.append(len(arrays[1]))
         return of(*arrays, **options)
 
     monkeypatch.setattr(gpu_items, "has_gpu", lambda: True)
@@ -41,7 +41,8 @@ def problem(rng, n=N):
 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
 @pytest.mark.parametrize("n", [100, N - 1, N])
-def test_is_exact(rng, as_on_gpu, n, metric):
+def test_is_exact(rng, as_on_gpu, monkeypatch, n, metric):
+    monkeypatch.setattr(gpu_items, "DIVIDED_BYTES", (4 * D * (N - 2), 2**26))
     scores, features = problem(rng, n)
     ks = (12, 1, 7)
     got = api.smooth_grid(scores, features, ks, metric=metric)
@@ -124,3 +125,12 @@ def test_permuted_holds_every_number_once(n):
     assert not got[n:].any()
     tenth = n // 10
     assert tenth < 50 or abs(got[:tenth].mean() / n - 0.5) < 0.02
+
+
+def test_rows_that_a_threshold_fails_for_are_smoothed_again(rng, as_on_gpu):
+    """Where a row has more equal distances than slots, no threshold serves."""
+    features = np.repeat(np.eye(2, D, dtype=np.float32), N // 2, axis=0)
+    scores = rng.normal(size=N).astype(np.float32)
+    got = api.smooth(scores, features, 12)
+    assert as_on_gpu == [N]
+    check(got, scores, features, 12)
