@@ -2,7 +2,8 @@
 
 XLA:CPU has no fast kernel for grouped convolutions. A sum of kh * kw shifted products takes 4 to 14
 times less time there, and its hand-written derivative 6 to 20 times less (B0's shapes, batch of 8,
-two cores, jaxlib 0.10.2). GPUs and TPUs use `lax.conv_general_dilated` and its derivative.
+two cores, jaxlib 0.10.2). One GPU alone uses the kernels of `depthwise_gpu`; several GPUs and TPUs
+use `lax.conv_general_dilated` and its derivative.
 """
 
 from functools import partial
@@ -12,6 +13,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from jax_dns.discriminative import depthwise_gpu
 from jax_dns.types import ArrayLike
 
 
@@ -128,10 +130,29 @@ def _shifted_gradients(x, kernel, grad, *, stride):
     )
 
 
+def _has_one_gpu() -> bool:
+    """Returns whether there is one GPU: XLA can't spread a Pallas kernel over several."""
+    return jax.default_backend() == "gpu" and jax.device_count() == 1
+
+
+def _gpu_geometry(x, kernel, stride):
+    """Returns the sizes for the GPU's kernels, None where they can't be used."""
+    if not _has_one_gpu():
+        return None
+    (top, _), (left, _) = (
+        _same_padding(n, k, stride) for n, k in zip(x.shape[1:3], kernel.shape[:2], strict=True)
+    )
+    outputs = (-(-n // stride) for n in x.shape[1:3])
+    geometry = depthwise_gpu.Geometry(*x.shape, *outputs, kernel.shape[0], stride, top, left)
+    return geometry if depthwise_gpu.fits(geometry) else None
+
+
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _conv(x, kernel, stride):
-    cpu, default = partial(_shifted, stride=stride), partial(_grouped, stride=stride)
-    return lax.platform_dependent(x, kernel, cpu=cpu, default=default)
+    lowerings = dict(cpu=partial(_shifted, stride=stride), default=partial(_grouped, stride=stride))
+    if geometry := _gpu_geometry(x, kernel, stride):
+        lowerings["cuda"] = partial(depthwise_gpu.convolve, geometry=geometry)
+    return lax.platform_dependent(x, kernel, **lowerings)
 
 
 def _forward(x, kernel, stride):
@@ -139,9 +160,13 @@ def _forward(x, kernel, stride):
 
 
 def _backward(stride, saved, grad):
-    cpu = partial(_shifted_gradients, stride=stride)
-    default = partial(_grouped_gradients, stride=stride)
-    return lax.platform_dependent(*saved, grad, cpu=cpu, default=default)
+    lowerings = dict(
+        cpu=partial(_shifted_gradients, stride=stride),
+        default=partial(_grouped_gradients, stride=stride),
+    )
+    if geometry := _gpu_geometry(*saved, stride):
+        lowerings["cuda"] = partial(depthwise_gpu.gradients, geometry=geometry)
+    return lax.platform_dependent(*saved, grad, **lowerings)
 
 
 _conv.defvjp(_forward, _backward)
