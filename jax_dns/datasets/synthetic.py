@@ -6,6 +6,7 @@
 import io
 import itertools
 import json
+import os
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,7 +22,7 @@ from jax_dns.errors import InputError
 from jax_dns.files import write_bytes, write_json, write_text
 
 FORMAT_VERSION = 1  # raise it whenever a clip of the same name would sound different
-THREADS = 2  # NumPy's transforms run beside each other
+THREADS = min(os.cpu_count() or 1, 8)  # NumPy's transforms run beside each other
 LEVEL = 0.01  # rms of a recording re full scale, -40 dBFS: fast fans and valve clicks rise 30 dB
 
 
