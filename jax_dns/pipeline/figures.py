@@ -1,13 +1,15 @@
 """A run's figures: K curves, and segments before and after smoothing."""
 
+import threading
 from pathlib import Path
 
+import jax
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from jax_dns.evaluation import plots
 from jax_dns.evaluation.results import MethodResult
-from jax_dns.evaluation.umap_plot import umap_points, write_umap
+from jax_dns.evaluation.umap_plot import compile_umap, umap_points, write_umap
 from jax_dns.pipeline.method_results import (
     Folders,
     MachineResults,
@@ -19,6 +21,16 @@ from jax_dns.pipeline.smooth import smoothed_segments
 from jax_dns.segments_file import read_segments
 
 FEWEST = 5  # segments that UMAP needs
+
+
+def compile_ahead(config: ConfigDict) -> None:
+    """Compiles what figures need while an accelerator trains, whose host has little else to do.
+
+    On a CPU training needs every core, so nothing is done.
+    """
+    draws = config.evaluation.figures and not plots.missing_packages()
+    if draws and jax.default_backend() != "cpu":
+        threading.Thread(target=compile_umap, daemon=True).start()
 
 
 def draw(config: ConfigDict, folders: Folders, results: RunResults) -> str:

@@ -28,6 +28,7 @@ from jax_dns.pipeline.baselines import add_baselines
 from jax_dns.pipeline.embed import embed
 from jax_dns.pipeline.evaluate import select_and_evaluate
 from jax_dns.pipeline.field_ranges import check_sections
+from jax_dns.pipeline.figures import compile_ahead
 from jax_dns.pipeline.fit import fit
 from jax_dns.pipeline.index import (
     Machines,
@@ -177,6 +178,8 @@ def _run(
     if config.tensorboard and not any(tasks.values()):
         tqdm.write("tensorboard: nothing to write, no training is to be done; see metrics.jsonl")
     wait_for_all()
+    if any(tasks.values()) and "evaluate" in stages:
+        compile_ahead(config)
     _train(config, machines, workdir, tasks)
     done = {stage.stage for stage in plan if stage.is_done}
     for seed, by_machine in folders.items():

@@ -1,5 +1,8 @@
 """Figures of a run."""
 
+import threading
+
+import jax
 import numpy as np
 import pytest
 
@@ -77,3 +80,18 @@ def test_figures_can_be_turned_off():
     c = settings()
     c.evaluation.figures = False
     assert figures.draw(c, {}, {}) == ""
+
+
+@pytest.mark.parametrize(
+    ("backend", "drawn", "missing"),
+    [("tpu", True, []), ("cpu", True, []), ("gpu", False, []), ("gpu", True, ["umap-learn"])],
+)
+def test_compiles_ahead_beside_an_accelerator_alone(monkeypatch, backend, drawn, missing):
+    compiled = threading.Event()
+    monkeypatch.setattr(figures, "compile_umap", compiled.set)
+    monkeypatch.setattr(plots, "missing_packages", lambda: missing)
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
+    c = config.get_config()
+    c.evaluation.figures = drawn
+    figures.compile_ahead(c)
+    assert compiled.wait(5 if backend == "tpu" else 0.2) == (backend == "tpu")
