@@ -1,5 +1,6 @@
 """One group's candidates on the host, and its queries block by block in threads."""
 
+import functools
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -8,7 +9,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 from jaxtyping import Float, Int
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from jax_dns.smoothing.feature_space import Frame, divide_by_power, to_frame, to_metric_space
 from jax_dns.smoothing.host.block_distances import add_norms
@@ -32,6 +33,7 @@ def prepare_items(inputs: SmoothingInputs, rows: Int[np.ndarray, " r"]) -> HostI
     n, d = len(rows), inputs.features.shape[1]
     starts = range(0, n, CHUNK_ROWS)
 
+    @functools.lru_cache(maxsize=1)  # few items are one chunk, gathered once
     def chunk(first: int) -> Float[np.ndarray, "c d"]:
         return _to_space(inputs.features[rows[first : first + CHUNK_ROWS]], inputs.metric)
 
@@ -76,8 +78,14 @@ def for_each_block(function: Callable[[GroupBlock], None], group: GroupBlock, si
             function(block)
         return
     # Each thread multiplies by itself: a block's products are too small to be shared.
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
+    with _threadpools().limit(limits=1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
         list(pool.map(function, blocks))
+
+
+@functools.cache
+def _threadpools() -> ThreadpoolController:
+    """Returns the process's thread pools; finding them takes 2 ms, NumPy's is always among them."""
+    return ThreadpoolController()
 
 
 def _to_space(features: Float[np.ndarray, "n d"], metric: str) -> Float[np.ndarray, "n d"]:
