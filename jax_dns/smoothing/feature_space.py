@@ -80,7 +80,10 @@ def to_frame(features: Float[Any, "n d"], frame: Frame) -> Float[Any, "n d"]:
     exponent = xp.maximum(row - MAX_EXPONENT, frame.exponent)
     scaled = divide_by_power(features, exponent[:, None])
     origin = frame.origin if frame.origin.ndim == 2 else frame.origin[None, :]
-    return scaled - divide_by_power(origin, (exponent - frame.exponent)[:, None])
+    smaller = exponent - frame.exponent
+    if xp is not jnp and not smaller.any():
+        smaller = smaller[:1]  # the origin is divided once, not for each row
+    return scaled - divide_by_power(origin, smaller[:, None])
 
 
 def to_group_frames(
