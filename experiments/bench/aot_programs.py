@@ -124,7 +124,7 @@ def build_model(config: ConfigDict, kind: str) -> GradientModel:
 
 
 def abstract_state(model: GradientModel, mesh: Mesh) -> TrainState:
-    """Returns the shapes of a model's training state, on every device."""
+    """Returns the shapes of a model's training state, replicated on every device."""
     create = functools.partial(create_state, model)
     return _replicated(jax.eval_shape(create, jax.random.key(0)), mesh)
 

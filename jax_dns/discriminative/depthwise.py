@@ -1,4 +1,4 @@
-"""Depthwise convolution, with a backend-specific lowering.
+"""Depthwise convolution: one way on CPUs, another on one GPU, another elsewhere.
 
 XLA:CPU has no fast kernel for grouped convolutions. A sum of kh * kw shifted products takes 4 to 14
 times less time there, and its hand-written derivative 6 to 20 times less (B0's shapes, batch of 8,

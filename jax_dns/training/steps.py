@@ -114,7 +114,7 @@ def initial_state(
 
 @functools.lru_cache(maxsize=8)
 def plain_step(model: GradientModel) -> Step:
-    """Returns the training step of one model, not compiled: a part of other programs.
+    """Returns the training step of one model as a plain function, for use in other programs.
 
     The key of a step's randomness is `fold_in(fold_in(key(seed), 1), step)`, apart from the stream
     of the first weights, which `key(seed)` starts.

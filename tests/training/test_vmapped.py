@@ -10,8 +10,10 @@ from toy_models import toy_autoencoder
 
 from jax_dns.data.device_cache import upload
 from jax_dns.training.batches import Schedule, TrainingClips, TrainingData, random_crops
+from jax_dns.training.compiler_options import compiler_options
+from jax_dns.training.epochs import compiled_scan
 from jax_dns.training.loop import restore_trained
-from jax_dns.training.steps import create_state, jitted_apply
+from jax_dns.training.steps import compile_step, create_state, jitted_apply
 from jax_dns.training.trainers import FROM_HOST, BatchSource, train_model
 from jax_dns.training.vmapped import Run, train_vmapped
 
@@ -69,3 +71,18 @@ def test_vmapped_is_one_by_one(data, tmp_path, on_device):
             assert a.keys() - {"clips_per_second"} == b.keys()
             if a["epoch"] == 1:  # rounding grows with the steps, and with the processor
                 assert b["loss"] == pytest.approx(a["loss"], rel=1e-5)
+
+
+def test_no_program_takes_compiler_options_within_another(data, tmp_path, monkeypatch):
+    """JAX refuses them there; on a CPU there are none, so a GPU is pretended."""
+    for cached in (compiler_options, compile_step, compiled_scan):
+        cached.cache_clear()
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    one = data[0]
+    source = BatchSource(upload(one.target.recordings, segment=SEGMENT))
+    options = dict(segment=SEGMENT, schedule=SCHEDULE, title="t", source=source)
+    train_model(MODEL, one, tmp_path / "alone", seed=0, **options)
+    runs = [Run(one, seed, tmp_path / f"run{seed}") for seed in (0, 1)]
+    train_vmapped(MODEL, runs, tmp_path / "all", **options)
+    for cached in (compiler_options, compile_step, compiled_scan):
+        cached.cache_clear()
