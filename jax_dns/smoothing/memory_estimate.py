@@ -44,8 +44,8 @@ def check_host_memory(inputs: SmoothingInputs) -> None:
     (n, d), m, itemsize = np.shape(inputs.features), len(inputs.query_scores), _itemsize()
     count = max(inputs.ks) - 1
     rows = min(inputs.block_size or rows_in_block(n, count), m)
-    # Distances in the working type; positions, scores and the nearest of both in 8 bytes.
-    block = rows * kept_columns(n, count) * (itemsize + 24)
+    # Distances in the working type; of the nearest also positions, scores, order, in 8 bytes.
+    block = rows * (kept_columns(n, count) * itemsize + min(n, 2 * count) * 24)
     threads = min(os.cpu_count() or 1, -(-m // rows))
     needed = itemsize * n * (d + 1) + threads * block
     _check(needed, _describe(inputs.features), available, "the host")

@@ -18,10 +18,8 @@ from jax_dns.smoothing.validation import SmoothingInputs, check_device_range
 from jax_dns.types import ArrayLike
 
 MAX_SORTED = 2**13  # n x K up to which Eq. 7's readable form is traced
-# Pairs of query and item that NumPy smooths, as it compiles nothing: on a CPU; elsewhere.
-CPU_PAIRS, ACCELERATOR_PAIRS = 2**25, 2**23
-# On a CPU NumPy is the faster also from this many times K on: most candidates are dropped at once.
-FEW_NEIGHBORS = 32
+# Pairs of query and item that NumPy smooths where there is an accelerator: nothing is compiled.
+ACCELERATOR_PAIRS = 2**23
 
 
 def smooth_by_route(inputs: SmoothingInputs) -> Float[ArrayLike, "k m"]:
@@ -43,11 +41,11 @@ def smooth_by_route(inputs: SmoothingInputs) -> Float[ArrayLike, "k m"]:
 
 
 def is_for_host(inputs: SmoothingInputs) -> bool:
-    """Whether NumPy does the work: small problems, on a CPU also small K."""
+    """Whether NumPy does the work: on a CPU, where it is the fastest; elsewhere small problems."""
     if inputs.is_traced():
         return False
-    n, pairs = len(inputs.scores), len(inputs.scores) * len(inputs.query_scores)
     devices = {d.platform for x in inputs if isinstance(x, jax.Array) for d in x.devices()}
     if jax.default_backend() == "cpu" or devices == {"cpu"}:
-        return pairs <= CPU_PAIRS or n >= FEW_NEIGHBORS * max(inputs.ks)
+        return True
+    pairs = len(inputs.scores) * len(inputs.query_scores)
     return not devices and pairs <= ACCELERATOR_PAIRS

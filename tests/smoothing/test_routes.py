@@ -3,7 +3,6 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
 from jax_dns.smoothing import routes
 from jax_dns.smoothing.validation import validate_inputs
@@ -17,18 +16,16 @@ def inputs(rng, n, k, *, convert=np.asarray):
     )
 
 
-@pytest.mark.parametrize(
-    "pairs,k,on_host",
-    [
-        (100**2, 50, True),  # few pairs
-        (100**2 - 1, 3, True),  # many pairs, few neighbours: n >= 32 K
-        (100**2 - 1, 4, False),  # many pairs, many neighbours
-    ],
-)
-def test_numpy_takes_small_problems_and_few_neighbours(rng, monkeypatch, pairs, k, on_host):
-    monkeypatch.setattr(routes, "CPU_PAIRS", pairs)
-    assert routes.is_for_host(inputs(rng, 100, k)) == on_host
-    assert routes.is_for_host(inputs(rng, 100, k, convert=jnp.asarray)) == on_host
+def test_on_a_cpu_numpy_takes_all_that_is_not_traced(rng):
+    for convert in (np.asarray, jnp.asarray):
+        assert routes.is_for_host(inputs(rng, 100, 60, convert=convert))
+
+    def traced(features):
+        x = inputs(rng, 100, 60)
+        assert not routes.is_for_host(x._replace(features=features))
+        return features
+
+    jax.make_jaxpr(traced)(np.zeros((100, 4), np.float32))
 
 
 def test_elsewhere_numpy_takes_small_problems_of_host_arrays_alone(rng, monkeypatch):

@@ -1,11 +1,11 @@
 """Distances from a block of queries to the candidates that can be among their nearest.
 
 A product of matrices gives |x|^2 - 2 q.x, which orders x as the squared distance does: items carry
-their norm in a further column, queries a one. If K is small beside many candidates, most of them
-are dropped as soon as a chunk of columns is computed: the first columns are a fair sample of all,
-and give each query a limit that its K-th distance very likely doesn't exceed. Rows for which it
-does are computed again without a limit. At n = 100,000, K = 1,024, d = 128 that takes 1.1 times the
-product's time, where partial sorting of whole rows takes 2.3 times.
+their norm in a further row, queries a one. If K is small beside the number of candidates, a limit
+for each query drops most of them. Where all distances of a block fit in memory, the limit is the
+K-th of the least of every few distances. Where they don't, the first columns are a fair sample of
+all and give a limit that the K-th distance very likely doesn't exceed; rows for which it does are
+computed again without one.
 """
 
 import numpy as np
@@ -13,19 +13,26 @@ from jaxtyping import Float, Int
 
 # From so many candidates, and so many times K, on they are filtered; up to there sorting whole rows
 # in part, which NumPy does with vector instructions, is at least as fast.
-MIN_FILTERED, FILTER_SHARE = 2**13, 32
+MIN_FILTERED, FILTER_SHARE = 2**11, 32
+MAX_WHOLE = 2**15  # candidates up to which the limit is found from all of them
+FOLD_SHARE, MIN_FOLDED = 8, 2**9  # the least of every few: so many times K, and so many at least
 SAMPLE_SHARE = 16  # the sample is one candidate in so many
 MIN_SAMPLE = 512
-CHUNK = 2**11  # columns: with MAX_ROWS rows a product stays in a core's cache
-MIN_ROWS, MAX_ROWS = 16, 256  # queries
-BLOCK_VALUES = 2**20  # distances of a block that are kept
 DEVIATIONS = 3  # the limit's rank in the sample exceeds its expectation: too low for 1 row in 700
+MIN_ROWS, MAX_ROWS = 16, 512  # queries
+BLOCK_VALUES = 2**23  # distances of a block that are kept
+CHUNK, CHUNK_ROWS = 2**11, 2**8  # columns and queries of a product that stays in a core's cache
+TURNED_ROWS = 2**6  # transposed at once: in a core's cache, which is ten times as fast
 
 
-def add_norms(features: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n e"]:
-    """Appends |x|^2 to each item."""
-    norms = np.einsum("ij,ij->i", features, features, dtype=np.float64)
-    return np.concatenate([features, norms[:, None].astype(features.dtype)], axis=1)
+def add_norms(features: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "e n"]:
+    """Appends |x|^2 to each item; an item is a column, as products are fastest so."""
+    n, d = features.shape
+    out = np.empty((d + 1, n), features.dtype)
+    for first in range(0, n, TURNED_ROWS):
+        out[:d, first : first + TURNED_ROWS] = features[first : first + TURNED_ROWS].T
+    out[d] = np.einsum("ij,ij->i", features, features, dtype=np.float64)
+    return out
 
 
 def to_factors(query_features: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m e"]:
@@ -35,12 +42,13 @@ def to_factors(query_features: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m
 
 def rows_in_block(n: int, count: int) -> int:
     """Chooses how many queries to compare with n candidates at once."""
-    return int(np.clip(BLOCK_VALUES // kept_columns(n, count), MIN_ROWS, MAX_ROWS))
+    most = CHUNK_ROWS if is_sampled(n, count) else MAX_ROWS
+    return int(np.clip(BLOCK_VALUES // kept_columns(n, count), MIN_ROWS, most))
 
 
 def kept_columns(n: int, count: int) -> int:
     """Estimates how many of n candidates are kept for each query."""
-    return 2 * count if is_filtered(n, count) else n
+    return 2 * count if is_sampled(n, count) else n
 
 
 def is_filtered(n: int, count: int) -> bool:
@@ -48,18 +56,23 @@ def is_filtered(n: int, count: int) -> bool:
     return n >= max(FILTER_SHARE * count, MIN_FILTERED)
 
 
+def is_sampled(n: int, count: int) -> bool:
+    """Whether the limit comes from a sample, as n candidates are too many to keep them all."""
+    return is_filtered(n, count) and n > MAX_WHOLE
+
+
 def rounding_error(
-    threshold: Float[np.ndarray, " b"], query_norms: Float[np.ndarray, " b"], d: int
-) -> Float[np.ndarray, " b"]:
+    threshold: Float[np.ndarray, "*k b"], query_norms: Float[np.ndarray, " b"], d: int
+) -> Float[np.ndarray, "*k b"]:
     """Bounds the rounding of values near a threshold, as rounding errors of d terms add up.
 
     Args:
-      threshold: [b] of |x|^2 - 2 q.x.
+      threshold: [b] of |x|^2 - 2 q.x, or [k, b].
       query_norms: [b] |q|^2.
       d: columns of the features.
 
     Returns:
-      [b].
+      [b], or [k, b].
     """
     distance = np.sqrt(np.maximum(threshold + query_norms, 0))
     unit = float(np.finfo(threshold.dtype).eps / 2 * (4 + np.sqrt(d)))
@@ -69,7 +82,7 @@ def rounding_error(
 def candidate_distances(
     queries: Float[np.ndarray, "b e"],
     query_norms: Float[np.ndarray, " b"],
-    items: Float[np.ndarray, "n e"],
+    items: Float[np.ndarray, "e n"],
     self_index: Int[np.ndarray, " b"],
     count: int,
 ) -> tuple[Float[np.ndarray, "b c"], Int[np.ndarray, "*b c"]]:
@@ -78,7 +91,7 @@ def candidate_distances(
     Args:
       queries: [b, d + 1] of `to_factors`.
       query_norms: [b] |q|^2.
-      items: [n, d + 1] of `add_norms`, in pseudo-random order.
+      items: [d + 1, n] of `add_norms`, in pseudo-random order.
       self_index: [b] position of the item that is no candidate of the query; -1: none.
       count: how many nearest are needed.
 
@@ -87,31 +100,58 @@ def candidate_distances(
       [b, c], or [c] where they are the same for all queries. All distances that exceed the
       `count`-th by at most twice its rounding error are among them.
     """
-    n = len(items)
+    n = items.shape[1]
+    if is_sampled(n, count):
+        return _filter_by_sample(queries, query_norms, items, self_index, count)
+    distances = _all_distances(queries, items, self_index)
     if not is_filtered(n, count):
-        return _all_distances(queries, items, self_index), np.arange(n)
-    d = items.shape[1] - 1
+        return distances, np.arange(n)
+    limit = fold_limit(distances, count)
+    limit += 4 * rounding_error(limit, query_norms, len(items) - 1)
+    position = np.flatnonzero(distances <= limit[:, None])
+    return to_rectangle(position, distances.ravel()[position], distances.shape)
+
+
+def fold_limit(distances: Float[np.ndarray, "b n"], count: int) -> Float[np.ndarray, " b"]:
+    """Finds for each row a limit that at least `count` distances, and few more, don't exceed.
+
+    It is the `count`-th of the least distances of every few columns.
+    """
+    n = distances.shape[1]
+    parts = max(1, n // max(FOLD_SHARE * count, MIN_FOLDED))
+    width = n // parts
+    least = distances[:, :width].copy()
+    for first in range(width, parts * width, width):
+        np.minimum(least, distances[:, first : first + width], out=least)
+    return np.partition(least, count - 1, axis=1)[:, count - 1]
+
+
+def _filter_by_sample(
+    queries, query_norms, items, self_index, count: int
+) -> tuple[Float[np.ndarray, "b c"], Int[np.ndarray, "b c"]]:
+    shape, d = (len(queries), items.shape[1]), len(items) - 1
     limit = _sample_limit(queries, items, self_index, count)
-    hits = _values_below(
+    position, value = _values_below(
         queries, items, self_index, limit + 4 * rounding_error(limit, query_norms, d)
     )
-    values, columns = to_rectangle(*hits, len(queries))
+    values, columns = to_rectangle(position, value, shape)
     is_short = (values <= limit[:, None]).sum(1) < count
     if is_short.any():
         short = np.flatnonzero(is_short)
         every = _all_distances(queries[short], items, self_index[short])
-        limit = np.partition(every, count - 1, axis=1)[:, count - 1]
+        limit = fold_limit(every, count)
         limit += 4 * rounding_error(limit, query_norms[short], d)
         row, column = np.nonzero(every <= limit[:, None])
-        rest = ~is_short[hits[0]]
-        more = short[row], column, every[row, column]
-        hits = [np.append(x[rest], y) for x, y in zip(hits, more)]
-        values, columns = to_rectangle(*hits, len(queries))
+        rest = ~is_short[position // shape[1]]
+        position = np.append(position[rest], short[row] * shape[1] + column)
+        value = np.append(value[rest], every[row, column])
+        order = np.argsort(position)
+        values, columns = to_rectangle(position[order], value[order], shape)
     return values, columns
 
 
 def _all_distances(queries, items, self_index) -> Float[np.ndarray, "b n"]:
-    distances = queries @ items.T
+    distances = queries @ items
     rows = np.flatnonzero(self_index >= 0)
     distances[rows, self_index[rows]] = np.inf
     return distances
@@ -119,21 +159,21 @@ def _all_distances(queries, items, self_index) -> Float[np.ndarray, "b n"]:
 
 def _sample_limit(queries, items, self_index, count: int) -> Float[np.ndarray, " b"]:
     """Returns what the `count`-th distance very likely doesn't exceed."""
-    n = len(items)
+    n = items.shape[1]
     sample = max(MIN_SAMPLE, n // SAMPLE_SHARE)
     distances = _all_distances(
-        queries, items[:sample], np.where(self_index < sample, self_index, -1)
+        queries, items[:, :sample], np.where(self_index < sample, self_index, -1)
     )
     expected = sample * count / n
     rank = int(min(np.ceil(expected + DEVIATIONS * np.sqrt(expected) + 1), sample - 1))
     return np.partition(distances, rank, axis=1)[:, rank]
 
 
-def _values_below(queries, items, self_index, limit) -> tuple[np.ndarray, ...]:
-    """Returns row, column and value of all distances up to each row's limit, chunk by chunk."""
+def _values_below(queries, items, self_index, limit) -> tuple[np.ndarray, np.ndarray]:
+    """Returns positions row by row, and values, of all distances up to each row's limit."""
     rows, columns, values = [], [], []
-    for first in range(0, len(items), CHUNK):
-        chunk = queries @ items[first : first + CHUNK].T
+    for first in range(0, items.shape[1], CHUNK):
+        chunk = queries @ items[:, first : first + CHUNK]
         width = chunk.shape[1]
         mine = np.flatnonzero((self_index >= first) & (self_index < first + width))
         chunk[mine, self_index[mine] - first] = np.inf
@@ -142,16 +182,31 @@ def _values_below(queries, items, self_index, limit) -> tuple[np.ndarray, ...]:
         rows.append(row)
         columns.append(position - (row * width - first))
         values.append(chunk.ravel()[position])
-    return tuple(map(np.concatenate, (rows, columns, values)))
-
-
-def to_rectangle(row, column, value, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """Moves values to the front of their rows; infinite where a row has fewer than others."""
+    row, column, value = map(np.concatenate, (rows, columns, values))
     order = np.argsort(row.astype(np.int16), kind="stable")
-    counts = np.bincount(row, minlength=n_rows)
-    shape = n_rows, int(counts.max())
-    offset = shape[1] * np.arange(n_rows) - (np.cumsum(counts) - counts)
-    place = np.arange(len(row)) + np.repeat(offset, counts)
-    values, columns = np.full(shape, np.inf, value.dtype), np.zeros(shape, np.int32)
-    values.ravel()[place], columns.ravel()[place] = value[order], column[order]
+    return (row * items.shape[1] + column)[order], value[order]
+
+
+def to_rectangle(
+    position: Int[np.ndarray, " h"], value: Float[np.ndarray, " h"], shape: tuple[int, int]
+) -> tuple[Float[np.ndarray, "b c"], Int[np.ndarray, "b c"]]:
+    """Moves some values of a matrix to the front of their rows.
+
+    Args:
+      position: [h] of the values in the matrix, row by row, ascending.
+      value: [h].
+      shape: of the matrix.
+
+    Returns:
+      Values [b, c], infinite where a row has fewer than others, and their columns, 0 there.
+    """
+    first_of_row = shape[1] * np.arange(shape[0] + 1)
+    start = np.searchsorted(position, first_of_row)
+    counts = np.diff(start)
+    within = np.arange(counts.max())
+    at, missing = start[:-1, None] + within, within >= counts[:, None]
+    values = value.take(at, mode="clip")
+    columns = position.take(at, mode="clip") - first_of_row[:-1, None]
+    np.copyto(values, np.inf, where=missing)
+    np.copyto(columns, 0, where=missing)
     return values, columns

@@ -16,7 +16,8 @@ from jax_dns.smoothing.host.block_distances import add_norms
 from jax_dns.smoothing.partition import GroupBlock
 from jax_dns.smoothing.validation import SmoothingInputs
 
-CHUNK_ROWS = 2**13  # prepared at once
+CHUNK_ROWS = 2**13  # gathered at once
+FRAMED_ROWS = 2**9  # mapped to their frame at once: they stay in a core's cache
 
 
 class HostItems(NamedTuple):
@@ -24,7 +25,7 @@ class HostItems(NamedTuple):
 
     rows: Int[np.ndarray, " r"]  # their numbers
     scores: Float[np.ndarray, " r"]
-    factors: Float[np.ndarray, "r e"]  # features in the group's frame, and squared norms
+    factors: Float[np.ndarray, "e r"]  # features in the group's frame, and squared norms
     frame: Frame
 
 
@@ -40,9 +41,12 @@ def prepare_items(inputs: SmoothingInputs, rows: Int[np.ndarray, " r"]) -> HostI
     exponent = max(np.frexp(max(x.max(), -x.min()))[1] for x in map(chunk, starts))
     sums = (divide_by_power(x.sum(0, dtype=np.float64), exponent) for x in map(chunk, starts))
     frame = Frame(exponent, sum(sums) / n)
-    factors = np.empty((n, d + 1), _working_type())
+    factors = np.empty((d + 1, n), _working_type())
     for first in starts:
-        factors[first : first + CHUNK_ROWS] = add_norms(_to_frame(chunk(first), frame))
+        part = chunk(first)
+        for row in range(0, len(part), FRAMED_ROWS):
+            framed = _to_frame(part[row : row + FRAMED_ROWS], frame)
+            factors[:, first + row : first + row + len(framed)] = add_norms(framed)
     return HostItems(rows, inputs.scores[rows].astype(np.float64), factors, frame)
 
 

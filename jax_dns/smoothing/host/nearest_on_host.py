@@ -66,9 +66,10 @@ def _nearest(
     )
     threshold = np.partition(distances, count - 1, axis=1)[:, count - 1]
     limit = threshold + 2 * rounding_error(threshold, norms, q.shape[1])
-    near = np.nonzero(distances <= limit[:, None])
-    column = np.broadcast_to(columns, distances.shape)[near]
-    distances, columns = to_rectangle(near[0], column, distances[near], len(queries))
+    position = np.flatnonzero(distances <= limit[:, None])
+    shape = distances.shape
+    distances, place = to_rectangle(position, distances.ravel()[position], shape)
+    columns = np.broadcast_to(columns, shape)[np.arange(len(place))[:, None], place]
     possible, rows = np.isfinite(distances), items.rows[columns]
     exact, rounding = exact_pair_distances(queries, inputs.features, rows, possible, inputs.metric)
     cancelled = possible & (exact < CANCELLED * rounding[:, None])

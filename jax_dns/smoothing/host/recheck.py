@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from jax_dns.smoothing.feature_space import to_metric_space
+from jax_dns.smoothing.host.block_distances import to_rectangle
 
 PAIRS = 2**13  # differences computed at once
 DENSE = 1 / 16  # from this share of all pairs on a product is faster than differences
@@ -23,8 +24,10 @@ def recheck(
     threshold: Float[np.ndarray, " u"],
     error: Float[np.ndarray, " u"],
     rank: int,
-    scores: Float[np.ndarray, "u c"],
-    exact_distances: Callable[[Bool[np.ndarray, "u c"]], tuple[np.ndarray, np.ndarray]],
+    scores: Float[np.ndarray, "*u c"],
+    exact_distances: Callable[
+        [Int[np.ndarray, "u p"], Bool[np.ndarray, "u p"]], tuple[np.ndarray, np.ndarray]
+    ],
 ) -> Float[np.ndarray, " u"]:
     """Sums the scores of the `rank` nearest candidates of uncertain queries.
 
@@ -33,24 +36,39 @@ def recheck(
       threshold: [u] the `rank`-th smallest of each row.
       error: [u] bound on the rounding of distances near the threshold.
       rank: K - 1.
-      scores: [u, c] of the candidates.
-      exact_distances: which to compute [u, c] -> their squared distances [u, c], and the rounding
-        [u] of each row's.
+      scores: [u, c] of the candidates, or [c].
+      exact_distances: columns [u, p] and which of them to compute [u, p] -> their squared
+        distances [u, p], and the rounding [u] of each row's.
 
     Returns:
       [u].
     """
-    gap, margin = distances - threshold[:, None], 2 * error[:, None]
-    nearer, uncertain = gap < -margin, np.abs(gap) <= margin
-    exact, rounding = exact_distances(uncertain)
-    exact = np.where(uncertain, exact, np.inf)
-    left = rank - nearer.sum(1)
+    margin = 2 * error
+    nearer = distances < (threshold - margin)[:, None]
+    uncertain = (distances <= (threshold + margin)[:, None]) & ~nearer
+    position = np.flatnonzero(uncertain)
+    computed, columns = to_rectangle(position, distances.ravel()[position], distances.shape)
+    wanted = np.isfinite(computed)
+    exact, rounding = exact_distances(columns, wanted)
+    exact = np.where(wanted, exact, np.inf)
+    left = rank - np.count_nonzero(nearer, axis=1)
     exact_threshold = np.take_along_axis(np.sort(exact, axis=1), left[:, None] - 1, axis=1)
     tolerance = TIE * np.abs(exact_threshold) + rounding[:, None]
     below = exact < exact_threshold - tolerance
     tied = (exact <= exact_threshold + tolerance) & ~below
     share = (left - below.sum(1)) / tied.sum(1)
-    return (scores * (nearer | below)).sum(1) + share * (scores * tied).sum(1)
+    weight = below + share[:, None] * tied
+    of_uncertain = np.broadcast_to(scores, distances.shape)[
+        np.arange(len(distances))[:, None], columns
+    ]
+    return sum_where(nearer, scores) + (of_uncertain * weight).sum(1)
+
+
+def sum_where(
+    near: Bool[np.ndarray, "b c"], scores: Float[np.ndarray, "*b c"]
+) -> Float[np.ndarray, " b"]:
+    """Sums each row's scores where `near`; scores [b, c], or [c], the same for all rows."""
+    return np.einsum("...c,...c->...", near, scores)
 
 
 def exact_pair_distances(

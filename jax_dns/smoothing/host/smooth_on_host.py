@@ -5,7 +5,7 @@ the working type can't tell apart are looked at again (see `recheck`).
 """
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 from jax_dns.smoothing.host.block_distances import (
     candidate_distances,
@@ -19,10 +19,13 @@ from jax_dns.smoothing.host.group_items import (
     prepare_items,
     prepare_queries,
 )
-from jax_dns.smoothing.host.recheck import exact_pair_distances, recheck
+from jax_dns.smoothing.host.recheck import exact_pair_distances, recheck, sum_where
 from jax_dns.smoothing.partition import GroupBlock, number_groups, partition_by_group
 from jax_dns.smoothing.sharded.arrays import to_host
 from jax_dns.smoothing.validation import SmoothingInputs
+
+SEARCHED_VALUES = 2**18  # distances that are sorted at once: they stay in a core's cache
+RECHECKED_VALUES = 2**20  # distances that are looked at again at once
 
 
 def smooth_on_host(inputs: SmoothingInputs) -> Float[np.ndarray, "k m"]:
@@ -56,42 +59,64 @@ def _sum_block(
     inputs: SmoothingInputs, items: HostItems, block: GroupBlock, ranks: Int[np.ndarray, " k"]
 ) -> Float[np.ndarray, "k b"]:
     """Sums the scores of the `rank` nearest candidates of a block of queries, for all ranks."""
-    count, ordered = int(ranks.max()), len(ranks) > 1
     queries = inputs.query_features[block.queries]
     q = prepare_queries(queries, items, inputs.metric)
     norms = np.einsum("ij,ij->i", q, q)
     distances, columns = candidate_distances(
-        to_factors(q), norms, items.factors, block.self_index, count
+        to_factors(q), norms, items.factors, block.self_index, int(ranks.max())
     )
     scores = items.scores[columns]
-    # NumPy sorts values with vector instructions, and their positions many times more slowly.
-    value = np.sort(distances) if ordered else np.partition(distances, count - 1)
-    sums = np.empty((len(ranks), len(queries)))
-    for out, rank in zip(sums, ranks.tolist()):
-        threshold = value[:, rank - 1]
-        following = value[:, rank : rank + 1 if ordered else None].min(1, initial=np.inf)
-        out[:] = sum_where(distances <= threshold[:, None], scores)
-        error = rounding_error(threshold, norms, q.shape[1])
-        unsure = np.flatnonzero(following <= threshold + 2 * error)
-        if len(unsure):
-            rows = np.broadcast_to(items.rows[columns], distances.shape)[unsure]
+    sums, threshold, following = sum_nearest(distances, scores, ranks)
+    error = rounding_error(threshold, norms, q.shape[1])
+    rows_of = np.broadcast_to(items.rows[columns], distances.shape)
+    step = max(1, RECHECKED_VALUES // distances.shape[1])
+    for at, is_unsure in enumerate(following <= threshold + 2 * error):
+        every = np.flatnonzero(is_unsure)
+        for unsure in (every[first : first + step] for first in range(0, len(every), step)):
 
-            def exact(wanted, queries=queries[unsure], rows=rows):
-                return exact_pair_distances(queries, inputs.features, rows, wanted, inputs.metric)
+            def exact(column, wanted, unsure=unsure):
+                rows = rows_of[unsure[:, None], column]
+                return exact_pair_distances(
+                    queries[unsure], inputs.features, rows, wanted, inputs.metric
+                )
 
-            out[unsure] = recheck(
+            sums[at, unsure] = recheck(
                 distances[unsure],
-                threshold[unsure],
-                error[unsure],
-                rank,
-                np.broadcast_to(scores, distances.shape)[unsure],
+                threshold[at, unsure],
+                error[at, unsure],
+                int(ranks[at]),
+                scores if scores.ndim == 1 else scores[unsure],
                 exact,
             )
     return sums
 
 
-def sum_where(
-    near: Bool[np.ndarray, "b c"], scores: Float[np.ndarray, "*b c"]
-) -> Float[np.ndarray, " b"]:
-    """Sums each row's scores where `near`; scores [b, c], or [c], the same for all rows."""
-    return np.einsum("...c,...c->...", near, scores)
+def sum_nearest(
+    distances: Float[np.ndarray, "b c"],
+    scores: Float[np.ndarray, "*b c"],
+    ranks: Int[np.ndarray, " k"],
+) -> tuple[Float[np.ndarray, "k b"], Float[np.ndarray, "k b"], Float[np.ndarray, "k b"]]:
+    """Sums the scores of each row's nearest candidates.
+
+    Args:
+      distances: [b, c].
+      scores: [b, c], or [c], the same for all rows.
+      ranks: how many nearest, of which equally far ones are all added.
+
+    Returns:
+      For each rank and row the sum, the distance at that rank, and the following one.
+    """
+    count, ordered, (b, width) = int(ranks.max()), len(ranks) > 1, distances.shape
+    sums = np.empty((len(ranks), b))
+    threshold, following = (np.full(sums.shape, np.inf, distances.dtype) for _ in range(2))
+    step = max(1, SEARCHED_VALUES // width)
+    for rows in (slice(first, first + step) for first in range(0, b, step)):
+        part, part_scores = distances[rows], scores if scores.ndim == 1 else scores[rows]
+        # NumPy sorts values with vector instructions, and their positions many times more slowly.
+        value = np.sort(part) if ordered else np.partition(part, min(count, width - 1))
+        for at, rank in enumerate(ranks.tolist()):
+            threshold[at, rows] = value[:, rank - 1 if ordered else 0 : rank].max(1)
+            if rank < width:
+                following[at, rows] = value[:, rank]
+            sums[at, rows] = sum_where(part <= threshold[at, rows, None], part_scores)
+    return sums, threshold, following

@@ -7,6 +7,16 @@ from jax_dns.smoothing.host import recheck as recheck_module
 from jax_dns.smoothing.host.recheck import exact_pair_distances, recheck
 
 
+def looked_up(distances, rounding=0.0):
+    """Gives what is wanted of known distances, and nothing else."""
+
+    def exact_distances(column, wanted):
+        exact = np.take_along_axis(distances, column, axis=1)
+        return np.where(wanted, exact, np.nan), np.full(len(distances), rounding)
+
+    return exact_distances
+
+
 def test_only_uncertain_candidates_are_looked_at_again():
     """Threshold 3, error 0.3: the candidates between 2.4 and 3.6 change places."""
     computed = np.asarray([[1.0, 2.9, 3.0, 3.4, 9.0]])
@@ -14,14 +24,15 @@ def test_only_uncertain_candidates_are_looked_at_again():
     scores = np.asarray([[1.0, 10.0, 100.0, 1_000.0, 10_000.0]])
     arguments = computed, np.asarray([3.0]), np.asarray([0.3])
     for rank, expected in ((3, 1_101), (2, 1_001)):
-        assert recheck(*arguments, rank, scores, lambda wanted: (exact, np.zeros(1))) == expected
+        assert recheck(*arguments, rank, scores, looked_up(exact)) == expected
+        assert recheck(*arguments, rank, scores[0], looked_up(exact)) == expected
 
 
 def test_ties_share():
     computed = np.asarray([[1.0, 3.0, 3.0, 3.0]])
     scores = np.asarray([[7.0, 10.0, 20.0, 60.0]])
     arguments = computed, np.asarray([3.0]), np.asarray([1e-6]), 2, scores
-    assert recheck(*arguments, lambda wanted: (computed, np.zeros(1))) == 7 + 30
+    assert recheck(*arguments, looked_up(computed)) == 7 + 30
 
 
 def test_distances_within_their_rounding_are_ties():
@@ -29,8 +40,8 @@ def test_distances_within_their_rounding_are_ties():
     exact = computed + np.asarray([[0, 1e-9, -1e-9, 5e-9]])
     scores = np.asarray([[7.0, 10.0, 20.0, 60.0]])
     arguments = computed, np.asarray([3.0]), np.asarray([1e-6]), 2, scores
-    assert recheck(*arguments, lambda wanted: (exact, np.full(1, 1e-12))) == 7 + 20
-    assert recheck(*arguments, lambda wanted: (exact, np.full(1, 3e-9))) == 7 + 15
+    assert recheck(*arguments, looked_up(exact, 1e-12)) == 7 + 20
+    assert recheck(*arguments, looked_up(exact, 3e-9)) == 7 + 15
 
 
 @pytest.mark.parametrize("product", [True, False])

@@ -28,9 +28,11 @@ def test_neighbours_are_those_of_float64(rng, metric, k):
     check(got, scores, features, k, groups, pool, metric, tolerance=EXACT)
 
 
-def test_filtered_candidates_are_enough(rng, monkeypatch):
+@pytest.mark.parametrize("sampled", [False, True])
+def test_filtered_candidates_are_enough(rng, monkeypatch, sampled):
     """n is so large beside K that most candidates are dropped by a limit."""
-    monkeypatch.setattr(block_distances, "MIN_FILTERED", 2**10)
+    if sampled:
+        monkeypatch.setattr(block_distances, "MAX_WHOLE", 0)
     scores, features = problem(rng, 3_000)
     assert block_distances.is_filtered(3_000, 20)
     for k, got in zip((3, 21), smooth_grid(scores, features, (3, 21))):
