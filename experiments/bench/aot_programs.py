@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 from ml_collections import ConfigDict
@@ -18,6 +19,7 @@ from jax_dns import components
 from jax_dns.data.device_cache import DeviceRecordings
 from jax_dns.smoothing.engine.counting import count_plainly, padded_columns
 from jax_dns.smoothing.engine.kth_threshold import ON_ACCELERATOR
+from jax_dns.smoothing.engine.tpu_bins import BinPlan, plan_columns
 from jax_dns.smoothing.sharded.arrays import ROWS
 from jax_dns.smoothing.sharded.query_blocks import (
     LocalCandidates,
@@ -39,15 +41,16 @@ def shape(mesh: Mesh, spec: P, *size: int, dtype: Any = jnp.float32) -> jax.Shap
     return jax.ShapeDtypeStruct(size, dtype, sharding=NamedSharding(mesh, spec))
 
 
-def sizes(mesh: Mesh, n: int) -> tuple[int, int]:
-    """Returns the items on a device, and the columns of its blocks."""
-    n_items = -(-n // mesh.size)
-    return n_items, padded_columns(n_items)
+def sizes(mesh: Mesh, n: int) -> tuple[int, int, BinPlan | None]:
+    """Returns the items on a device, its columns, and the plan of a TPU's kernel."""
+    n_items, kind = -(-n // mesh.size), mesh.devices.flat[0].device_kind
+    columns = padded_columns(n_items)
+    return n_items, *plan_columns(columns, K, np.dtype("f"), devices=mesh.size, kind=kind)
 
 
 def smoothing(mesh: Mesh, n: int, d: int, *, block: int) -> jax.stages.Lowered:
     """Lowers `smooth` on features that lie on the devices, `block` queries from all of them."""
-    p, (n_items, columns) = mesh.size, sizes(mesh, n)
+    p, (n_items, columns, plan) = mesh.size, sizes(mesh, n)
     rows, block = P(ROWS), block // p
     positions = shape(mesh, rows, p, -(-n_items // block) * block, dtype=jnp.int32)
     counts = shape(mesh, rows, p, dtype=jnp.int32)
@@ -65,12 +68,13 @@ def smoothing(mesh: Mesh, n: int, d: int, *, block: int) -> jax.stages.Lowered:
         mesh=mesh,
         metric="euclidean",
         block=block,
+        plan=plan,
     )
 
 
 def smoothing_body(mesh: Mesh, n: int, d: int, *, block: int) -> jax.stages.Lowered:
     """Lowers the body of the loop over blocks of queries."""
-    p, (_, columns) = mesh.size, sizes(mesh, n)
+    p, (_, columns, plan) = mesh.size, sizes(mesh, n)
     rows, scalar = P(ROWS), shape(mesh, P())
     items = LocalCandidates(
         shape(mesh, rows, p * columns, d),
@@ -83,7 +87,8 @@ def smoothing_body(mesh: Mesh, n: int, d: int, *, block: int) -> jax.stages.Lowe
     def body(
         items: LocalCandidates, scores: jax.Array, features: jax.Array, self_index: jax.Array
     ) -> jax.Array:
-        return smooth_block(items, scores, features, self_index, jnp.asarray([K - 1], jnp.int32))
+        ranks = jnp.asarray([K - 1], jnp.int32)
+        return smooth_block(items, scores, features, self_index, ranks, plan=plan)
 
     specs = (LocalCandidates(rows, rows, rows, P(), P()), rows, rows, rows)
     mapped = jax.shard_map(
@@ -97,8 +102,8 @@ def smoothing_body(mesh: Mesh, n: int, d: int, *, block: int) -> jax.stages.Lowe
     )
 
 
-def counting_pass(mesh: Mesh, n: int, *, block: int) -> jax.stages.Lowered:
-    """Lowers one counting pass over a block of distances."""
+def counting_pass(mesh: Mesh, *, rows: int, columns: int) -> jax.stages.Lowered:
+    """Lowers one counting pass over a block of distances, `columns` on each device."""
     specs = P(None, ROWS), P()
     count = jax.shard_map(
         lambda values, pivots: jax.lax.psum(count_plainly(values, pivots), ROWS),
@@ -107,8 +112,8 @@ def counting_pass(mesh: Mesh, n: int, *, block: int) -> jax.stages.Lowered:
         out_specs=P(),
     )
     return jax.jit(count).lower(
-        shape(mesh, specs[0], block, mesh.size * sizes(mesh, n)[1]),
-        shape(mesh, P(), block, ON_ACCELERATOR.pivots),
+        shape(mesh, specs[0], rows, mesh.size * columns),
+        shape(mesh, P(), rows, ON_ACCELERATOR.pivots),
     )
 
 

@@ -19,7 +19,9 @@ at the speed of the vector units, about lanes times clock. Sums between chips ar
 `cost_analysis` counts a loop's body once and for one device, so a body's cost is multiplied by the
 loop's trips. The passes of a block's selection depend on the data: --passes, four to seven on
 clustered features of 10^4 to 10^6 segments, K from 16 to 2,048. The body's cost holds one for each
-of its two loops; the rest is added.
+of its two loops; the rest is added. Where the kernel of `tpu_bins` is used, the compiler takes its
+cost from the source (`cost_of_bins`), the passes are over what it keeps, and rows that are done
+again are counted once a block.
 """
 
 import argparse
@@ -41,6 +43,7 @@ from jax.sharding import Mesh
 
 from jax_dns.data.sampler import steps_per_epoch
 from jax_dns.smoothing.engine.grouped import block_rows
+from jax_dns.smoothing.engine.tpu_bins import redone_rows
 from jax_dns.smoothing.sharded.arrays import ROWS
 
 N_CLIPS = 6 * round(0.85 * 1003)  # training clips of a machine type of DCASE 2021
@@ -108,17 +111,22 @@ def peak_gib(compiled: jax.stages.Compiled | None) -> float:
 
 def smoothing_row(name: str, mesh: Mesh, chip: Chip, n: int, d: int, passes: int) -> dict:
     """Estimates the smoothing of n segments."""
-    p, (rows, columns) = mesh.size, aot_programs.sizes(mesh, n)
-    kind = mesh.devices.flat[0].device_kind
-    block = block_rows(columns, kind=kind, memory=int(chip.memory)) // p * p or p
+    p, (rows, columns, plan) = mesh.size, aot_programs.sizes(mesh, n)
+    kind, width = mesh.devices.flat[0].device_kind, columns if plan is None else plan.kept
+    block = block_rows(columns, kind=kind, memory=int(chip.memory), plan=plan) // p * p or p
     start, note = time.perf_counter(), ""
     gib = peak_gib(compile_if_it_fits(aot_programs.smoothing(mesh, n, d, block=block)))
     body = aot_programs.smoothing_body(mesh, n, d, block=block).compile()
-    flops, moved = read_costs(body)
-    pass_flops, pass_moved = read_costs(aot_programs.counting_pass(mesh, n, block=block).compile())
     trips, more = -(-rows // (block // p)), passes - 2 + SAMPLE_PASSES
-    flops, moved = trips * (flops + more * pass_flops), trips * (moved + more * pass_moved)
-    if body.memory_analysis().temp_size_in_bytes < 4 * block * columns:
+    passed = [(block, width)] + ([] if plan is None else [(redone_rows(block), columns)])
+    costs = [read_costs(body)]
+    for m, over in passed:
+        count = aot_programs.counting_pass(mesh, rows=m, columns=over).compile()
+        costs.append(tuple(more * x for x in read_costs(count)))
+    flops, moved = (trips * sum(x) for x in zip(*costs))
+    if plan is not None:
+        note = f"{plan.bins} bins, {plan.rows} queries"
+    elif body.memory_analysis().temp_size_in_bytes < 4 * block * columns:
         moved, note = trips * 4 * columns * d, "blocks stay on the chip"
     product = 2 * n * n * d / p
     floor = product * PRODUCT_PASSES / chip.flops

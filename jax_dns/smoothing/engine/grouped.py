@@ -16,7 +16,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jax_dns.smoothing.engine.counting import padded_columns
 from jax_dns.smoothing.engine.gpu_blocks import runs_on_gpu, smooth_on_gpu
-from jax_dns.smoothing.engine.neighbor_means import SMALL_K, bounds, means
+from jax_dns.smoothing.engine.neighbor_means import SMALL_K, bounds, sum_nearest
+from jax_dns.smoothing.engine.tpu_bins import BinPlan, Items, plan_columns, sums_of_bins
 from jax_dns.smoothing.feature_space import fit_frame, to_frame, to_group_frames, to_metric_space
 from jax_dns.smoothing.partition import bucket, number_groups, pad_rows, partition_by_group
 from jax_dns.smoothing.validation import SmoothingInputs, is_traced
@@ -88,8 +89,11 @@ def smooth_by_selection(inputs: SmoothingInputs) -> Float[ArrayLike, "k m"]:
         out, groups = smooth_on_gpu(out, *arrays, groups, **options)
     for rows, queries, self_index in groups:
         parts = 4 if n_groups > 1 else 64  # sizes an octave
-        columns = padded_columns(bucket(len(rows), parts))
-        block = min(inputs.block_size or block_rows(columns), len(queries))
+        columns, plan = padded_columns(bucket(len(rows), parts)), None
+        if mask is None and not inputs.is_traced():
+            (device,) = out.devices()
+            columns, plan = plan_columns(columns, max(inputs.ks), real, kind=device.device_kind)
+        block = min(inputs.block_size or block_rows(columns, plan=plan), len(queries))
         padded_queries = -(-bucket(len(queries), parts) // block) * block
         padded = PaddedGroup(
             pad_rows(rows, columns),
@@ -106,11 +110,18 @@ def smooth_by_selection(inputs: SmoothingInputs) -> Float[ArrayLike, "k m"]:
             np.asarray(inputs.ks, np.int32) - 1,
             block=block,
             from_minimum=min(inputs.ks) <= SMALL_K,
+            plan=plan,
         )
     return out if sizes[1] == m else np.asarray(out)[:, :m]
 
 
-def block_rows(columns: int, *, kind: str | None = None, memory: int | None = None) -> int:
+def block_rows(
+    columns: int,
+    *,
+    kind: str | None = None,
+    memory: int | None = None,
+    plan: BinPlan | None = None,
+) -> int:
     """Chooses the queries in a block: 32 MB of distances on CPU, a sixteenth of a device's memory.
 
     On v5e and v6e it is 64 MB if that leaves rows enough for the matrix unit: as compiled for v5e,
@@ -121,6 +132,7 @@ def block_rows(columns: int, *, kind: str | None = None, memory: int | None = No
       columns: candidates that the block is compared with.
       kind: `device_kind` of a device that isn't here; None: JAX's own.
       memory: bytes of that device.
+      plan: of a TPU's kernel, which keeps only some distances of a row.
 
     Returns:
       Rows.
@@ -131,6 +143,8 @@ def block_rows(columns: int, *, kind: str | None = None, memory: int | None = No
     if memory is None:
         memory = (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit", 2**33)
     values = min(DEVICE_BLOCK, memory // 64)
+    if plan is not None:
+        return int(np.clip(values // plan.kept // plan.rows * plan.rows, plan.rows, 4096))
     if kind.startswith("TPU") and "lite" in kind and ON_CHIP // columns >= MATRIX_UNIT:
         values = ON_CHIP
     return int(np.clip(values // columns // 8 * 8, 8, 4096))
@@ -164,7 +178,7 @@ def _prepare(
     return tuple(jnp.pad(x, [(0, size - len(x))] + [(0, 0)] * (x.ndim - 1)) for x, size in arrays)
 
 
-@functools.partial(jax.jit, static_argnames=("block", "from_minimum"))
+@functools.partial(jax.jit, static_argnames=("block", "from_minimum", "plan"))
 def smooth_group(
     out: Float[Array, "k m"],
     scores: Float[Array, " n"],
@@ -177,6 +191,7 @@ def smooth_group(
     *,
     block: int,
     from_minimum: bool,
+    plan: BinPlan | None = None,
 ) -> Float[Array, "k m"]:
     """Smooths the queries of one group and writes them into `out`.
 
@@ -190,7 +205,8 @@ def smooth_group(
       mask: traced groups and pool; None: all of `group` are candidates.
       ranks: [k] K - 1.
       block: queries in a block.
-      from_minimum: see `means`.
+      from_minimum: see `sum_nearest`.
+      plan: of a TPU's kernel; None: all distances are written.
 
     Returns:
       [k, m].
@@ -203,28 +219,45 @@ def smooth_group(
 
     def smooth_block(inputs: tuple[Array, Array]) -> Float[Array, "k b"]:
         queries, self_index = inputs
-        q = query_features[queries]
-        # Without the query's own norm, which changes no order.
-        products = jnp.matmul(q, features.T, precision=jax.lax.Precision.HIGHEST)
-        distances = norms[None, :] - 2 * products
-        is_self = self_index[:, None] == jnp.arange(r)[None, :]
-        distances = jnp.where(is_self, jnp.inf, distances)
-        total = group.row_count - (self_index >= 0).astype(jnp.int32)
-        if mask is not None:
-            same = mask.query_groups[queries][:, None] == mask.groups[group.rows][None, :]
-            distances = jnp.where(same & mask.pool[group.rows][None, :], distances, jnp.inf)
-            total = jnp.isfinite(distances).sum(1, dtype=jnp.int32)
-        low, high = bounds(q, longest)
-        return means(
-            distances,
-            scores,
-            query_scores[queries],
-            low,
-            high,
-            total,
-            ranks,
-            from_minimum=from_minimum,
-        )
+        low, high = bounds(query_features[queries], longest)
+
+        def sum_plainly(at: Int[Array, " r"] | slice) -> Float[Array, "k r"]:
+            q = query_features[queries[at]]
+            # Without the query's own norm, which changes no order.
+            products = jnp.matmul(q, features.T, precision=jax.lax.Precision.HIGHEST)
+            distances = norms[None, :] - 2 * products
+            is_self = self_index[at][:, None] == jnp.arange(r)[None, :]
+            distances = jnp.where(is_self, jnp.inf, distances)
+            total = group.row_count - (self_index[at] >= 0).astype(jnp.int32)
+            if mask is not None:
+                same = mask.query_groups[queries[at]][:, None] == mask.groups[group.rows][None, :]
+                distances = jnp.where(same & mask.pool[group.rows][None, :], distances, jnp.inf)
+                total = jnp.isfinite(distances).sum(1, dtype=jnp.int32)
+            missing = padded_columns(r) - r
+            distances = jnp.pad(distances, ((0, 0), (0, missing)), constant_values=jnp.inf)
+            return sum_nearest(
+                distances,
+                jnp.pad(scores, (0, missing)),
+                low[at],
+                high[at],
+                total,
+                ranks,
+                from_minimum=from_minimum,
+            )
+
+        if plan is None:
+            of_nearest = sum_plainly(slice(None))
+        else:
+            of_nearest = sums_of_bins(
+                query_features[queries],
+                Items(features, norms, scores),
+                self_index,
+                ranks,
+                (low, high),
+                sum_plainly,
+                plan=plan,
+            )
+        return (query_scores[queries][None, :] + of_nearest) / (ranks[:, None] + 1)
 
     blocks = group.queries.reshape(-1, block), group.self_index.reshape(-1, block)
     smoothed = jnp.moveaxis(jax.lax.map(smooth_block, blocks), 1, 0).reshape(len(ranks), -1)

@@ -1,4 +1,4 @@
-"""Eq. 7's means from a block of distances."""
+"""Eq. 7's sums from a block of distances."""
 
 import jax
 import jax.numpy as jnp
@@ -19,10 +19,9 @@ def bounds(
     return -1.001 * length - 1e-30, 1.001 * (jnp.sqrt(length) + longest) ** 2 + 1e-30
 
 
-def means(
+def sum_nearest(
     distances: Float[Array, "b r"],
     scores: Float[Array, " r"],
-    query_scores: Float[Array, " b"],
     low: Float[Array, " b"],
     high: Float[Array, " b"],
     total: Int[Array, " b"],
@@ -30,12 +29,11 @@ def means(
     *,
     from_minimum: bool,
 ) -> Float[Array, "k b"]:
-    """Averages each query's score and the scores of its `rank` nearest candidates.
+    """Sums the scores of each query's `rank` nearest candidates, for each of `ranks`.
 
     Args:
       distances: [b, r], r as `padded_columns` gives; infinite where there is no candidate.
       scores: [r] of the candidates.
-      query_scores: [b].
       low: [b] see `kth_threshold.select`, as for `high` and `total`.
       high: [b].
       total: [b].
@@ -47,8 +45,7 @@ def means(
     """
     low = row_minimum(distances) if from_minimum else low
     brackets = select(distances, ranks, low, high, total)
-    sums = sum_below(distances, scores, ranks, brackets)
-    return (query_scores[None, :] + sums) / (ranks[:, None] + 1)
+    return sum_below(distances, scores, ranks, brackets)
 
 
 def sum_below(

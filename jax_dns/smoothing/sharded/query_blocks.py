@@ -31,6 +31,7 @@ from jax_dns.smoothing.engine.counting import padded_columns
 from jax_dns.smoothing.engine.grouped import block_rows
 from jax_dns.smoothing.engine.kth_threshold import Bracket, select
 from jax_dns.smoothing.engine.neighbor_means import bounds, selection_weights
+from jax_dns.smoothing.engine.tpu_bins import BinPlan, Items, has_kernel, plan_columns, sums_of_bins
 from jax_dns.smoothing.feature_space import fit_frame, to_frame, to_metric_space
 from jax_dns.smoothing.partition import bucket, number_groups
 from jax_dns.smoothing.sharded import arrays, reshard
@@ -73,7 +74,10 @@ def smooth_sharded(inputs: SmoothingInputs) -> Float[Array, "k m"]:
     labels = inputs.groups, inputs.pool, inputs.query_groups
     groups, pool, query_groups = map(arrays.to_host, labels)
     group, query_group, n_groups = number_groups(groups, query_groups)
-    plan = plan_reshard(2 * group + pool, p, rows)
+    kind = mesh.devices.flat[0].device_kind
+    binned = has_kernel(kind) and not inputs.is_traced()  # the kernel has no gradient
+    # Items in the order of their sections would have all nearest of a query on one device.
+    plan = plan_reshard(2 * group + pool, p, rows, deal=binned and p > 1)
 
     def scatter_rows(x: ArrayLike, plan: ReshardPlan, rows: int) -> Array:
         x = x.astype(real) if isinstance(x, jax.Array) else np.asarray(x, real)
@@ -95,8 +99,12 @@ def smooth_sharded(inputs: SmoothingInputs) -> Float[Array, "k m"]:
     ):
         parts = 4 if n_groups > 1 else 64  # sizes an octave
         columns = padded_columns(bucket(block.rows.shape[1], parts))
+        bin_plan = None
+        if binned:
+            columns, bin_plan = plan_columns(columns, max(ks), real, devices=p, kind=kind)
         queries_each = bucket(block.queries.shape[1], parts)
-        block_queries = min(-(-(inputs.block_size or block_rows(columns)) // p), queries_each)
+        block_queries = inputs.block_size or block_rows(columns, plan=bin_plan)
+        block_queries = min(-(-block_queries // p), queries_each)
         queries_each = -(-queries_each // block_queries) * block_queries
         padded = block._replace(
             rows=widen(block.rows, columns),
@@ -112,12 +120,13 @@ def smooth_sharded(inputs: SmoothingInputs) -> Float[Array, "k m"]:
             mesh=mesh,
             metric=inputs.metric,
             block=block_queries,
+            plan=bin_plan,
         )
     out = reshard.gather_rows(out, query_plan, mesh, query_rows)
     return out if out.shape[1] == m else out[:, :m]
 
 
-@functools.partial(jax.jit, static_argnames=("mesh", "metric", "block"))
+@functools.partial(jax.jit, static_argnames=("mesh", "metric", "block", "plan"))
 def smooth_group_on_devices(
     out: Float[Array, "k m"],
     scores: Float[Array, " n"],
@@ -130,12 +139,13 @@ def smooth_group_on_devices(
     mesh: Mesh,
     metric: str,
     block: int,
+    plan: BinPlan | None = None,
 ) -> Float[Array, "k m"]:
     """Smooths the queries of one group, `block` from each device at once, into `out`.
 
-    Where the query arrays are None, the queries are the items.
+    Where the query arrays are None, the queries are the items. `plan` is of `plan_bins`.
     """
-    body = functools.partial(_smooth_on_device, metric=metric, block=block)
+    body = functools.partial(_smooth_on_device, metric=metric, block=block, plan=plan)
     columns = P(None, ROWS)
     specs = (columns, P(ROWS), P(ROWS), P(ROWS), P(ROWS), P(ROWS), P())
     # Unchecked: thresholds are equal on all devices since counts are, which types can't tell.
@@ -145,7 +155,7 @@ def smooth_group_on_devices(
 
 
 def _smooth_on_device(
-    out, scores, features, query_scores, query_features, group, ranks, *, metric, block
+    out, scores, features, query_scores, query_features, group, ranks, *, metric, block, plan
 ):
     """Runs on each device: its candidates against block after block of all devices' queries."""
     rows, row_count, queries, query_count, self_index = (x[0] for x in group)
@@ -173,7 +183,8 @@ def _smooth_on_device(
         queries, self_index, valid = inputs
         # Rows of zeros, which padding may be, have no direction.
         q = jnp.where(valid[:, None], gather(query_features, queries), 0)
-        return smooth_block(items, query_scores[queries], to_frame(q, frame), self_index, ranks)
+        q = to_frame(q, frame)
+        return smooth_block(items, query_scores[queries], q, self_index, ranks, plan=plan)
 
     valid_query = jnp.arange(len(queries)) < query_count
     blocks = tuple(x.reshape(-1, block) for x in (queries, self_index, valid_query))
@@ -188,6 +199,8 @@ def smooth_block(
     query_features: Float[Array, "b d"],
     self_index: Int[Array, " b"],
     ranks: Int[Array, " k"],
+    *,
+    plan: BinPlan | None = None,
 ) -> Float[Array, "k b"]:
     """Smooths the same number of queries from every device; runs under `shard_map` over ROWS.
 
@@ -197,27 +210,39 @@ def smooth_block(
       query_features: [b, d] in the group's frame.
       self_index: [b] position of the query itself among this device's items; -1: none.
       ranks: [k] K - 1.
+      plan: of a TPU's kernel; None: all distances are written.
 
     Returns:
       [k, b] for this device's queries.
     """
     q = jax.lax.all_gather(query_features, ROWS, tiled=True)
     all_self_index = jax.lax.all_gather(self_index, ROWS, tiled=True)
-    # Without the query's own norm, which changes no order.
-    products = jnp.matmul(q, items.features.T, precision=jax.lax.Precision.HIGHEST)
     on_this_device = jnp.arange(len(q)) // len(self_index) == jax.lax.axis_index(ROWS)
     column = jnp.where(on_this_device, all_self_index, -1)
-    is_self = column[:, None] == jnp.arange(len(items.norms))[None, :]
-    distances = jnp.where(is_self, jnp.inf, items.norms[None, :] - 2 * products)
     low, high = bounds(q, items.longest)
     total = items.total - (all_self_index >= 0).astype(jnp.int32)
 
-    brackets = select(distances, ranks, low, high, total, axis=ROWS)
+    def sum_plainly(rows: Int[Array, " r"] | slice) -> Float[Array, "k r"]:
+        # Without the query's own norm, which changes no order.
+        products = jnp.matmul(q[rows], items.features.T, precision=jax.lax.Precision.HIGHEST)
+        is_self = column[rows][:, None] == jnp.arange(len(items.norms))[None, :]
+        distances = jnp.where(is_self, jnp.inf, items.norms[None, :] - 2 * products)
+        missing = padded_columns(distances.shape[1]) - distances.shape[1]
+        distances = jnp.pad(distances, ((0, 0), (0, missing)), constant_values=jnp.inf)
+        scores = jnp.pad(items.scores, (0, missing))
+        brackets = select(distances, ranks, low[rows], high[rows], total[rows], axis=ROWS)
 
-    def one_k(inputs: tuple[Array, Bracket]) -> Float[Array, " b"]:
-        rank, bracket = inputs
-        weights = selection_weights(distances, rank, bracket)
-        sums = jnp.matmul(weights, items.scores, precision=jax.lax.Precision.HIGHEST)
-        return (query_scores + jax.lax.psum_scatter(sums, ROWS, tiled=True)) / (rank + 1)
+        def one_k(inputs: tuple[Array, Bracket]) -> Float[Array, " r"]:
+            weights = selection_weights(distances, *inputs)
+            return jnp.matmul(weights, scores, precision=jax.lax.Precision.HIGHEST)
 
-    return jax.lax.map(one_k, (ranks, brackets))
+        return jax.lax.map(one_k, (ranks, brackets))
+
+    if plan is None:
+        sums = sum_plainly(slice(None))
+    else:
+        candidates = Items(items.features, items.norms, items.scores)
+        limits = low, high
+        sums = sums_of_bins(q, candidates, column, ranks, limits, sum_plainly, plan=plan, axis=ROWS)
+    sums = jax.lax.psum_scatter(sums, ROWS, scatter_dimension=1, tiled=True)
+    return (query_scores[None, :] + sums) / (ranks[:, None] + 1)

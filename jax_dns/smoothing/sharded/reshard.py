@@ -36,19 +36,22 @@ class ShardedGroupBlock(NamedTuple):
     self_index: Int[np.ndarray, "p q"]  # position in `rows` of the query itself; -1: none
 
 
-def plan_reshard(classes: Int[np.ndarray, " n"], devices: int, rows: int) -> ReshardPlan:
+def plan_reshard(
+    classes: Int[np.ndarray, " n"], devices: int, rows: int, *, deal: bool = False
+) -> ReshardPlan:
     """Plans which device gets which rows.
 
     Args:
       classes: [n] of each row; every device gets an equal share of each class, give or take one.
       devices: p.
       rows: on each device, the last ones padding; row i lies on device i // rows.
+      deal: whether rows of one class alone are moved, too, so that neighbouring rows are spread.
 
     Returns:
       The plan.
     """
     n = len(classes)
-    if (classes == classes[0]).all():
+    if not deal and (classes == classes[0]).all():
         held = np.arange(devices * rows)
         return ReshardPlan(None, np.where(held < n, held, -1).reshape(devices, rows))
     target = np.empty(n, np.int64)

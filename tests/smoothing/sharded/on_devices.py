@@ -20,8 +20,9 @@ from jax.sharding import PartitionSpec as P
 from smoothing_oracle import check
 
 from jax_dns import smooth, smooth_grid, smooth_queries
+from jax_dns.smoothing.engine import tpu_bins
 from jax_dns.smoothing.engine.counting import padded_columns
-from jax_dns.smoothing.sharded import query_blocks
+from jax_dns.smoothing.sharded import query_blocks, reshard
 from jax_dns.smoothing.sharded.reshard import ShardedGroupBlock
 
 
@@ -60,6 +61,42 @@ def equal():
         got = smooth(*on, 90, metric=metric, block_size=64)
         check(np.asarray(got), scores, features, 90, metric=metric)
     return True
+
+
+def bins():
+    """A TPU's kernel, interpreted: items in the order of a feature, groups and a pool.
+
+    Returns whether rows of one class are dealt, and how many plans were made.
+    """
+    real = tpu_bins.TILE, tpu_bins.FOLD, query_blocks.has_kernel, query_blocks.plan_columns
+    plans, dealt = [], []
+
+    def planned(columns, k, dtype, *, devices, kind):
+        plans.append(devices)
+        return -(-columns // 64) * 64, tpu_bins.BinPlan(32, 16, interpret=True)
+
+    def plan_reshard(*arguments, deal=False):
+        plan = reshard.plan_reshard(*arguments, deal=deal)
+        dealt.append(plan.send is not None)
+        return plan
+
+    tpu_bins.TILE, tpu_bins.FOLD = 32, 2
+    query_blocks.has_kernel, query_blocks.plan_columns = lambda kind: True, planned
+    query_blocks.plan_reshard = plan_reshard
+    try:
+        scores, features = problem(1_603)
+        order = np.argsort(features[:, 0])
+        scores, features = scores[order], features[order]
+        groups, pool = uneven(1_603)
+        on = [put(x, line()) for x in (scores, features)]
+        for k in (20, 200):
+            check(np.asarray(smooth(*on, k)), scores, features, k)
+        got = smooth(*on, 60, groups=groups, pool=pool, metric="cosine")
+        check(np.asarray(got), scores, features, 60, groups, pool, "cosine")
+    finally:
+        tpu_bins.TILE, tpu_bins.FOLD, query_blocks.has_kernel, query_blocks.plan_columns = real
+        query_blocks.plan_reshard = reshard.plan_reshard
+    return [all(dealt), len(plans)]
 
 
 def same_as_one():

@@ -35,7 +35,7 @@ def result(process):
 @pytest.fixture(scope="module")
 def values():
     """What the cases of `on_devices` return on eight devices."""
-    cases = "equal", "layouts", "queries", "same_as_one", "gradients", "refused", "memory"
+    cases = "equal", "layouts", "queries", "same_as_one", "bins", "gradients", "refused", "memory"
     return result(start(*cases, devices=8))
 
 
@@ -47,6 +47,10 @@ def test_on_eight_devices(values, case):
 def test_thresholds_are_those_of_one_device(values):
     """But for rows whose K-th and next distance are as good as equal."""
     assert max(values["same_as_one"]) <= 4, values["same_as_one"]
+
+
+def test_a_tpus_bins_on_eight_devices(values):
+    assert values["bins"] == [True, 5], values["bins"]
 
 
 def test_gradients_flow_to_scores_on_all_devices(values):

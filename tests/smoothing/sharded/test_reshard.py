@@ -20,6 +20,15 @@ def test_every_device_gets_its_share_of_every_class(rng):
             assert sorted(sent) == list(range(min(rows, max(0, n - source * rows))))
 
 
+def test_rows_of_one_class_stay_or_are_dealt():
+    classes = np.zeros(10, int)
+    stay, dealt = (plan_reshard(classes, 4, 3, deal=deal) for deal in (False, True))
+    assert stay.send is None
+    np.testing.assert_array_equal(stay.held[0], [0, 1, 2])
+    for device, held in enumerate(dealt.held):
+        assert sorted(held[held >= 0]) == list(range(device, 10, 4))
+
+
 def test_blocks_over_devices_hold_each_query_once(rng):
     n, p = 300, 4
     group, pool = rng.integers(0, 3, n), rng.random(n) < 0.5
