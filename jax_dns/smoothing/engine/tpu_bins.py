@@ -27,6 +27,7 @@ TILE_ROWS = 8  # rows whose bins are in registers at once
 DEPTH = 4  # distances that are kept of a bin
 FAILING = 1 / 400  # rows that are done again, at most, in data without many equal distances
 ROWS = (512, 256, 128, 64)  # queries that the kernel works on at once
+MIN_DROPPED = 4  # items for each distance that is kept: below, whole blocks may stay on the chip
 VMEM, MOST_VMEM = 96 * 2**20, 120 * 2**20  # bytes for the kernel's results, and in all
 REDONE_SHARE = 128  # one row in so many of a block is done again at once
 
@@ -68,9 +69,9 @@ def plan_columns(
     columns: int, k: int, dtype: jnp.dtype, *, devices: int = 1, kind: str
 ) -> tuple[int, BinPlan | None]:
     """Pads columns for the kernel and chooses its sizes, where it pays (see `plan_bins`)."""
-    tiled = -(-columns // (FOLD * TILE)) * FOLD * TILE
-    plan = plan_bins(tiled, k, devices=devices, kind=kind) if dtype == jnp.float32 else None
-    return (columns, None) if plan is None else (tiled, plan)
+    plan = plan_bins(columns, k, devices=devices, kind=kind) if dtype == jnp.float32 else None
+    tiles = -(-columns // (FOLD * TILE))
+    return (columns if plan is None else tiles * FOLD * TILE), plan
 
 
 def plan_bins(columns: int, k: int, *, devices: int, kind: str) -> BinPlan | None:
@@ -80,7 +81,7 @@ def plan_bins(columns: int, k: int, *, devices: int, kind: str) -> BinPlan | Non
     chance to hold more than DEPTH is kept below FAILING.
 
     Args:
-      columns: items on each device, a multiple of FOLD * TILE.
+      columns: items on each device.
       k: the largest K.
       devices: that the items are spread over.
       kind: `device_kind`.
@@ -95,7 +96,7 @@ def plan_bins(columns: int, k: int, *, devices: int, kind: str) -> BinPlan | Non
         bins += TILE
     # Results are held twice, while those of the next queries are started.
     rows = next((x for x in ROWS if 2 * 2 * 4 * x * DEPTH * bins <= VMEM), None)
-    if rows is None or 2 * DEPTH * bins > columns:
+    if rows is None or MIN_DROPPED * DEPTH * bins > columns:
         return None
     return BinPlan(bins, rows)
 

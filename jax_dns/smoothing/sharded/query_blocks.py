@@ -15,6 +15,9 @@ The first falls as 1 / p for any K: at n = 1e7, d = 128, K = 1,024 and p = 16 it
 features, while all of them are 5 GB and the ring's K nearest another 5 GB; the ring must also merge
 p sorted lists a row. The price is q small sums a block, some 10 us each. All three do
 2 n^2 d / p arithmetic operations on each device.
+
+On TPUs with a large memory on the chip (v5e, v6e) a device counts only among the distances that its
+kernel keeps (see `tpu_bins`); thresholds are those of all devices there, too.
 """
 
 import functools
