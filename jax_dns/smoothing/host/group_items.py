@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from threadpoolctl import ThreadpoolController
 
 from jax_dns.smoothing.feature_space import Frame, divide_by_power, to_frame, to_metric_space
-from jax_dns.smoothing.host.block_distances import add_norms
+from jax_dns.smoothing.host.block_distances import Scratch, add_norms
 from jax_dns.smoothing.partition import GroupBlock
 from jax_dns.smoothing.validation import SmoothingInputs
 
@@ -57,11 +57,13 @@ def prepare_queries(
     return _to_frame(_to_space(queries, metric), items.frame)
 
 
-def for_each_block(function: Callable[[GroupBlock], None], group: GroupBlock, size: int) -> None:
+def for_each_block(
+    function: Callable[[GroupBlock, Scratch], None], group: GroupBlock, size: int
+) -> None:
     """Calls a function with blocks of a group's queries, in threads.
 
     Args:
-      function: writes its results itself.
+      function: writes its results itself; the scratch is its thread's.
       group: candidates and queries.
       size: queries in a block, at most.
     """
@@ -77,13 +79,14 @@ def for_each_block(function: Callable[[GroupBlock], None], group: GroupBlock, si
         )
         for first in range(0, len(group.queries), size)
     ]
+    scratch = Scratch()
     if threads <= 1:
         for block in blocks:
-            function(block)
+            function(block, scratch)
         return
     # Each thread multiplies by itself: a block's products are too small to be shared.
     with _threadpools().limit(limits=1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
-        list(pool.map(function, blocks))
+        list(pool.map(lambda block: function(block, scratch), blocks))
 
 
 @functools.cache

@@ -4,6 +4,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from jax_dns.smoothing.host.block_distances import (
+    Scratch,
     candidate_distances,
     rounding_error,
     rows_in_block,
@@ -47,22 +48,23 @@ def nearest_on_host(
     ):
         items = prepare_items(inputs, group_block.rows)
 
-        def search(block: GroupBlock, items: HostItems = items) -> None:
-            indices[block.queries], squared[block.queries] = _nearest(inputs, items, block, count)
+        def search(block: GroupBlock, scratch: Scratch, items: HostItems = items) -> None:
+            nearest = _nearest(inputs, items, block, count, scratch)
+            indices[block.queries], squared[block.queries] = nearest
 
         for_each_block(search, group_block, inputs.block_size or rows_in_block(n, count))
     return indices, squared
 
 
 def _nearest(
-    inputs: SmoothingInputs, items: HostItems, block: GroupBlock, count: int
+    inputs: SmoothingInputs, items: HostItems, block: GroupBlock, count: int, scratch: Scratch
 ) -> tuple[Int[np.ndarray, "b k"], Float[np.ndarray, "b k"]]:
     """Finds the nearest candidates of a block of queries."""
     queries = inputs.query_features[block.queries]
     q = prepare_queries(queries, items, inputs.metric)
     norms = np.einsum("ij,ij->i", q, q)
     distances, columns = candidate_distances(
-        to_factors(q), norms, items.factors, block.self_index, count
+        to_factors(q), norms, items.factors, block.self_index, count, scratch
     )
     threshold = np.partition(distances, count - 1, axis=1)[:, count - 1]
     limit = threshold + 2 * rounding_error(threshold, norms, q.shape[1])

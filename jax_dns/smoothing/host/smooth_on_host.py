@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from jax_dns.smoothing.host.block_distances import (
+    Scratch,
     candidate_distances,
     rounding_error,
     rows_in_block,
@@ -47,8 +48,8 @@ def smooth_on_host(inputs: SmoothingInputs) -> Float[np.ndarray, "k m"]:
     ):
         items = prepare_items(inputs, group_block.rows)
 
-        def sum_block(block: GroupBlock, items: HostItems = items) -> None:
-            sums[:, block.queries] = _sum_block(inputs, items, block, ranks)
+        def sum_block(block: GroupBlock, scratch: Scratch, items: HostItems = items) -> None:
+            sums[:, block.queries] = _sum_block(inputs, items, block, ranks, scratch)
 
         size = inputs.block_size or rows_in_block(len(items.rows), int(ranks.max()))
         for_each_block(sum_block, group_block, size)
@@ -56,14 +57,18 @@ def smooth_on_host(inputs: SmoothingInputs) -> Float[np.ndarray, "k m"]:
 
 
 def _sum_block(
-    inputs: SmoothingInputs, items: HostItems, block: GroupBlock, ranks: Int[np.ndarray, " k"]
+    inputs: SmoothingInputs,
+    items: HostItems,
+    block: GroupBlock,
+    ranks: Int[np.ndarray, " k"],
+    scratch: Scratch,
 ) -> Float[np.ndarray, "k b"]:
     """Sums the scores of the `rank` nearest candidates of a block of queries, for all ranks."""
     queries = inputs.query_features[block.queries]
     q = prepare_queries(queries, items, inputs.metric)
     norms = np.einsum("ij,ij->i", q, q)
     distances, columns = candidate_distances(
-        to_factors(q), norms, items.factors, block.self_index, int(ranks.max())
+        to_factors(q), norms, items.factors, block.self_index, int(ranks.max()), scratch
     )
     scores = items.scores[columns]
     sums, threshold, following = sum_nearest(distances, scores, ranks)

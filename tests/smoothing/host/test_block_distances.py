@@ -5,6 +5,7 @@ import pytest
 
 from jax_dns.smoothing.host import block_distances
 from jax_dns.smoothing.host.block_distances import (
+    Scratch,
     add_norms,
     candidate_distances,
     fold_limit,
@@ -34,7 +35,7 @@ def test_the_nearest_are_among_the_candidates(rng, monkeypatch, misled):
         limit = np.quantile(expected, {"too few": 0.005, "too many": 0.9}[misled], axis=1)
         limit[::2] = np.median(expected)
         monkeypatch.setattr(block_distances, "_sample_limit", lambda *_: limit.astype(np.float32))
-    distances, columns = candidate_distances(queries, norms, items, self_index, count)
+    distances, columns = candidate_distances(queries, norms, items, self_index, count, Scratch())
     if misled in ("not sampled", "no"):
         assert distances.shape[1] < n / 10
     for row in range(b):

@@ -49,7 +49,7 @@ def test_blocks_cover_every_query_once(monkeypatch, cores, sizes):
     block = GroupBlock(rows=np.arange(5), queries=queries, self_index=queries - 100)
     seen, lock = [], threading.Lock()
 
-    def note(part):
+    def note(part, scratch):
         with lock:
             seen.append((len(part.queries), part.queries.tolist(), part.self_index.tolist()))
 
