@@ -30,7 +30,7 @@ TURNED_ROWS = 2**6  # transposed at once: in a core's cache, which is ten times 
 class Scratch(threading.local):
     """Memory of a thread for one block of distances after the other.
 
-    New memory of this size comes from the system, which clears it: a fifth of a product's time.
+    New memory of this size comes from the system, which clears it: an eighth of a product's time.
     """
 
     def __init__(self) -> None:
