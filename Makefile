@@ -55,7 +55,8 @@ test-newest:
 # What depends on the versions most: training, vmap, checkpoints, the paths of smoothing.
 newest: $(READY)
 	$(BIN)/python -m pytest -n 2 tests/training tests/pipeline/test_train.py \
-	  tests/smoothing/test_api.py tests/smoothing/host tests/generative/test_autoencoder.py
+	  tests/smoothing/test_api.py tests/smoothing/host tests/smoothing/engine/test_tpu_bins.py \
+	  tests/generative/test_autoencoder.py
 
 # JAX's own choice of the device; memory is left to the child processes that some tests start.
 test-gpu: $(READY)
