@@ -63,7 +63,7 @@ def test_ties_share(rng):
         np.testing.assert_allclose(got[:500], (scores[:500] + (k - 1) * others) / k, rtol=1e-12)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     kinds=st.lists(
         st.sampled_from(["clusters", "one", "duplicates", "constant", "few values", "far"]),
@@ -72,9 +72,10 @@ def test_ties_share(rng):
     ),
     scale=st.sampled_from([1e-30, 1e-3, 1.0, 1e4, 1e30]),
     k=st.sampled_from([2, 5, 40, 300]),
+    limit=st.sampled_from(["none", "folded", "sampled"]),
     seed=st.integers(0, 99),
 )
-def test_hostile_features(kinds, scale, k, seed):
+def test_hostile_features(kinds, scale, k, limit, seed):
     rng = np.random.default_rng(seed)
     parts = []
     for kind, rows in zip(kinds, np.array_split(np.arange(1_100), len(kinds))):
@@ -91,7 +92,10 @@ def test_hostile_features(kinds, scale, k, seed):
     features = (scale * np.concatenate(parts)).astype(np.float32)
     scores = rng.normal(size=len(features))
     queries = scores[::40], features[::40] * np.float32(1.01), np.zeros(28, int)
-    got = smooth_queries(*queries[:2], scores, features, k)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(block_distances, "MIN_FILTERED", 2_000 if limit == "none" else 2)
+        patch.setattr(block_distances, "MAX_WHOLE", 2**10 if limit == "sampled" else 2**15)
+        got = smooth_queries(*queries[:2], scores, features, k)
     check(got, scores, features, k, queries=queries, tolerance=EXACT)
 
 
