@@ -1,11 +1,13 @@
 """The nearest of each query on a TPU: a product that keeps the least distances of every bin.
 
-A TPU has no way to write only some values of a row, and a block of distances that leaves the chip
-is read again in each counting pass. So the items are dealt to bins, column after column, and a
-Pallas kernel that multiplies tile by tile keeps the few least distances of each bin on the chip,
-with their items' scores. The K nearest are then selected among those alone. It is exact: the items
-are in pseudo-random order, so a bin rarely holds more of the K nearest than are kept of it, and
-where its last kept one lies below the threshold, the row is done again with all distances.
+A TPU cannot write single values of a row, and it reads a block of distances that leaves the chip
+again in every counting pass. So a Pallas kernel assigns each item to a bin, multiplies tile by
+tile, and keeps on the chip the few least distances of each bin with their items' scores. The K
+nearest are then selected from those alone.
+
+The result is exact. Items are in pseudo-random order, so a bin rarely holds more of the K nearest
+than it keeps. If it may have lost one, because its last kept distance lies below the threshold,
+the row is computed again from all distances.
 """
 
 import math
@@ -25,11 +27,11 @@ from jax_dns.smoothing.engine.neighbor_means import selection_weights
 TILE, FOLD = 512, 4  # bins that are filled at once, and items of each that are multiplied at once
 TILE_ROWS = 8  # rows whose bins are in registers at once
 DEPTH = 4  # distances that are kept of a bin
-FAILING = 1 / 400  # rows that are done again, at most, in data without many equal distances
+FAILING = 1 / 400  # rows that are computed again, at most, if few distances are equal
 ROWS = (512, 256, 128, 64)  # queries that the kernel works on at once
 MIN_DROPPED = 4  # items for each distance that is kept: below, whole blocks may stay on the chip
 VMEM, MOST_VMEM = 96 * 2**20, 120 * 2**20  # bytes for the kernel's results, and in all
-REDONE_SHARE = 128  # one row in so many of a block is done again at once
+REDONE_SHARE = 128  # of a block, one row in so many is computed again at once
 
 
 class BinPlan(NamedTuple):
@@ -102,7 +104,7 @@ def plan_bins(columns: int, k: int, *, devices: int, kind: str) -> BinPlan | Non
 
 
 def redone_rows(m: int) -> int:
-    """Returns how many of m queries are done again at once."""
+    """Returns how many of m queries are computed again at once."""
     return min(m, max(TILE_ROWS, m // REDONE_SHARE))
 
 
