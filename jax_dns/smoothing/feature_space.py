@@ -26,7 +26,7 @@ class Frame(NamedTuple):
 
 
 def to_metric_space(features: Float[Any, "n d"], metric: str) -> Float[Any, "n d"]:
-    """Maps features to where Euclidean distance orders neighbours as `metric` does."""
+    """Maps features so that Euclidean distance orders neighbours as `metric` does."""
     if metric == "euclidean":
         return features
     xp = features.__array_namespace__()
@@ -93,7 +93,7 @@ def to_group_frames(
     query_features: Float[Array, "m d"],
     query_groups: Int[Array, " m"],
 ) -> tuple[Float[Array, "n d"], Float[Array, "m d"]]:
-    """Maps items and queries to the frames of their groups, where groups may be traced.
+    """Maps items and queries to the frames of their groups; the groups may be traced.
 
     Args:
       features: [n, d] of the items, in the metric's space.

@@ -41,7 +41,7 @@ def smooth_by_route(inputs: SmoothingInputs) -> Float[ArrayLike, "k m"]:
 
 
 def is_for_host(inputs: SmoothingInputs) -> bool:
-    """Whether NumPy does the work: on a CPU, where it is the fastest; elsewhere small problems."""
+    """Returns whether NumPy does the work: all of it on a CPU, small problems elsewhere."""
     if inputs.is_traced():
         return False
     devices = {d.platform for x in inputs if isinstance(x, jax.Array) for d in x.devices()}

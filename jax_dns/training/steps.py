@@ -26,7 +26,7 @@ class TrainState(struct.PyTreeNode):
 
     @property
     def variables(self) -> dict[str, Any]:
-        """Parameters and BatchNorm statistics, as a component's `apply` takes them."""
+        """Returns parameters and BatchNorm statistics as a component's `apply` takes them."""
         return {"params": self.params, "batch_stats": self.batch_stats}
 
 

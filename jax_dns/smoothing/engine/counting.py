@@ -14,6 +14,15 @@ def padded_columns(columns: int) -> int:
     return -(-columns // (tiles * LANES)) * tiles * LANES
 
 
+def pad_columns(
+    values: Float[Array, "m n"], scores: Float[Array, " n"]
+) -> tuple[Float[Array, "m p"], Float[Array, " p"]]:
+    """Pads values with infinity and their columns' scores with zeros, to `padded_columns`."""
+    missing = padded_columns(len(scores)) - len(scores)
+    values = jnp.pad(values, ((0, 0), (0, missing)), constant_values=jnp.inf)
+    return values, jnp.pad(scores, (0, missing))
+
+
 def count_below(values: Float[Array, "m n"], pivots: Float[Array, "m p"]) -> Int[Array, "m p"]:
     """Counts each row's values below each of PIVOTS pivots, in one pass over the values.
 

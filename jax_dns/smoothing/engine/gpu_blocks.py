@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from jax_dns.smoothing.engine import gpu_compact
-from jax_dns.smoothing.engine.counting import padded_columns
+from jax_dns.smoothing.engine.counting import pad_columns
 from jax_dns.smoothing.engine.gpu_plan import ROW_STEP, GpuPlan, make_plan, plan_rank
 from jax_dns.smoothing.engine.kth_threshold import select
 from jax_dns.smoothing.engine.neighbor_means import bounds, sum_below
@@ -198,8 +198,6 @@ def smooth_again(
     scores, features, norms = _gather_items(scores, features, group)
     columns = len(norms)
     longest = jnp.sqrt(jnp.max(jnp.where(jnp.isfinite(norms), norms, 0)))
-    missing = padded_columns(columns) - columns
-    padded_scores = jnp.pad(scores, (0, missing))
     rows = min(max(REDONE_VALUES // columns, ROW_STEP), REDONE_ROWS, len(failed))
 
     def smooth_few(state: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -210,7 +208,7 @@ def smooth_again(
         q = query_features[queries]
         near = norms[None, :] + _multiply(q, features, jax.lax.Precision.HIGHEST)
         near = jnp.where(self_index[:, None] == jnp.arange(columns)[None, :], jnp.inf, near)
-        near = jnp.pad(near, ((0, 0), (0, missing)), constant_values=jnp.inf)
+        near, padded_scores = pad_columns(near, scores)
         low, high = bounds(q, longest)
         total = group.row_count - (self_index >= 0).astype(jnp.int32)
         brackets = select(near, ranks, low, high, total)

@@ -38,7 +38,7 @@ PARTS, DIVIDED_BYTES = 4, (2**20, 2**26)
 
 
 class NotForGpu(Exception):
-    """The ordinary path must do the work, or raise the error."""
+    """Tells the caller to take the ordinary path, which does the work or raises the error."""
 
 
 def plain_inputs(

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from jax_dns.smoothing.engine.counting import padded_columns
+from jax_dns.smoothing.engine.counting import pad_columns, padded_columns
 from jax_dns.smoothing.engine.gpu_blocks import runs_on_gpu, smooth_on_gpu
 from jax_dns.smoothing.engine.neighbor_means import SMALL_K, bounds, sum_nearest
 from jax_dns.smoothing.engine.tpu_bins import BinPlan, Items, plan_columns, sums_of_bins
@@ -91,7 +91,7 @@ def smooth_by_selection(inputs: SmoothingInputs) -> Float[ArrayLike, "k m"]:
         parts = 4 if n_groups > 1 else 64  # sizes an octave
         columns, plan = padded_columns(bucket(len(rows), parts)), None
         if mask is None and not inputs.is_traced():
-            (device,) = out.devices()
+            (device,) = arrays[1].devices()
             columns, plan = plan_columns(columns, max(inputs.ks), real, kind=device.device_kind)
         block = min(inputs.block_size or block_rows(columns, plan=plan), len(queries))
         padded_queries = -(-bucket(len(queries), parts) // block) * block
@@ -233,11 +233,8 @@ def smooth_group(
                 same = mask.query_groups[queries[at]][:, None] == mask.groups[group.rows][None, :]
                 distances = jnp.where(same & mask.pool[group.rows][None, :], distances, jnp.inf)
                 total = jnp.isfinite(distances).sum(1, dtype=jnp.int32)
-            missing = padded_columns(r) - r
-            distances = jnp.pad(distances, ((0, 0), (0, missing)), constant_values=jnp.inf)
             return sum_nearest(
-                distances,
-                jnp.pad(scores, (0, missing)),
+                *pad_columns(distances, scores),
                 low[at],
                 high[at],
                 total,

@@ -24,14 +24,14 @@ from jax_dns.smoothing.engine.counting import padded_columns
 from jax_dns.smoothing.engine.kth_threshold import select
 from jax_dns.smoothing.engine.neighbor_means import selection_weights
 
-TILE, FOLD = 512, 4  # bins that are filled at once, and items of each that are multiplied at once
+TILE, FOLD = 512, 4  # bins that are filled at once; items of each that are multiplied at once
 TILE_ROWS = 8  # rows whose bins are in registers at once
 DEPTH = 4  # distances that are kept of a bin
 FAILING = 1 / 400  # rows that are computed again, at most, if few distances are equal
 ROWS = (512, 256, 128, 64)  # queries that the kernel works on at once
 MIN_DROPPED = 4  # items for each distance that is kept: below, whole blocks may stay on the chip
 VMEM, MOST_VMEM = 96 * 2**20, 120 * 2**20  # bytes for the kernel's results, and in all
-REDONE_SHARE = 128  # of a block, one row in so many is computed again at once
+REDONE_SHARE = 128  # one row in this many of a block is computed again at once
 
 
 class BinPlan(NamedTuple):

@@ -13,12 +13,12 @@ import threading
 import numpy as np
 from jaxtyping import Float, Int
 
-# From so many candidates, and so many times K, on they are filtered; up to there sorting whole rows
-# in part, which NumPy does with vector instructions, is at least as fast.
+# A limit drops candidates if there are this many, and this many times K. With fewer, sorting whole
+# rows in part is at least as fast, as NumPy does it with vector instructions.
 MIN_FILTERED, FILTER_SHARE = 2**11, 32
 MAX_WHOLE = 2**15  # candidates up to which the limit is found from all of them
-FOLD_SHARE, MIN_FOLDED = 8, 2**9  # the least of every few: so many times K, and so many at least
-SAMPLE_SHARE = 16  # the sample is one candidate in so many
+FOLD_SHARE, MIN_FOLDED = 8, 2**9  # minima that give a limit: this many times K, at least this many
+SAMPLE_SHARE = 16  # the sample is one candidate in this many
 MIN_SAMPLE = 512
 DEVIATIONS = 3  # the limit's rank in the sample exceeds its expectation: too low for 1 row in 700
 MIN_ROWS, MAX_ROWS = 16, 512  # queries
@@ -45,7 +45,7 @@ class Scratch(threading.local):
 
 
 def add_norms(features: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "e n"]:
-    """Appends |x|^2 to each item; an item is a column, as products are fastest so."""
+    """Appends |x|^2 to each item and turns items into columns: products are fastest that way."""
     n, d = features.shape
     out = np.empty((d + 1, n), features.dtype)
     for first in range(0, n, TURNED_ROWS):
@@ -71,12 +71,12 @@ def kept_columns(n: int, count: int) -> int:
 
 
 def is_filtered(n: int, count: int) -> bool:
-    """Whether most of n candidates are dropped by a limit."""
+    """Returns whether a limit drops most of n candidates."""
     return n >= max(FILTER_SHARE * count, MIN_FILTERED)
 
 
 def is_sampled(n: int, count: int) -> bool:
-    """Whether the limit comes from a sample, as n candidates are too many to keep them all."""
+    """Returns whether the limit comes from a sample: n candidates are too many to keep all."""
     return is_filtered(n, count) and n > MAX_WHOLE
 
 
@@ -212,7 +212,7 @@ def _values_below(queries, items, self_index, limit) -> tuple[np.ndarray, np.nda
 def to_rectangle(
     position: Int[np.ndarray, " h"], value: Float[np.ndarray, " h"], shape: tuple[int, int]
 ) -> tuple[Float[np.ndarray, "b c"], Int[np.ndarray, "b c"]]:
-    """Moves some values of a matrix to the front of their rows.
+    """Gathers selected values of a matrix at the front of their rows.
 
     Args:
       position: [h] of the values in the matrix, row by row, ascending.

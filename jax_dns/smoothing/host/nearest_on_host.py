@@ -22,7 +22,7 @@ from jax_dns.smoothing.partition import GroupBlock, number_groups, partition_by_
 from jax_dns.smoothing.sharded.arrays import to_host
 from jax_dns.smoothing.validation import SmoothingInputs
 
-CANCELLED = 1e6  # distances below so many times their rounding are computed again as differences
+CANCELLED = 1e6  # distances below this many times their rounding are computed as differences
 
 
 def nearest_on_host(

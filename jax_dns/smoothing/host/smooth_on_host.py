@@ -63,7 +63,7 @@ def _sum_block(
     ranks: Int[np.ndarray, " k"],
     scratch: Scratch,
 ) -> Float[np.ndarray, "k b"]:
-    """Sums the scores of the `rank` nearest candidates of a block of queries, for all ranks."""
+    """Sums, for every rank and query of a block, the scores of the `rank` nearest candidates."""
     queries = inputs.query_features[block.queries]
     q = prepare_queries(queries, items, inputs.metric)
     norms = np.einsum("ij,ij->i", q, q)

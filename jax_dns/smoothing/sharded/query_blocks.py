@@ -30,7 +30,7 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, Int
 
-from jax_dns.smoothing.engine.counting import padded_columns
+from jax_dns.smoothing.engine.counting import pad_columns, padded_columns
 from jax_dns.smoothing.engine.grouped import block_rows
 from jax_dns.smoothing.engine.kth_threshold import Bracket, select
 from jax_dns.smoothing.engine.neighbor_means import bounds, selection_weights
@@ -230,9 +230,7 @@ def smooth_block(
         products = jnp.matmul(q[rows], items.features.T, precision=jax.lax.Precision.HIGHEST)
         is_self = column[rows][:, None] == jnp.arange(len(items.norms))[None, :]
         distances = jnp.where(is_self, jnp.inf, items.norms[None, :] - 2 * products)
-        missing = padded_columns(distances.shape[1]) - distances.shape[1]
-        distances = jnp.pad(distances, ((0, 0), (0, missing)), constant_values=jnp.inf)
-        scores = jnp.pad(items.scores, (0, missing))
+        distances, scores = pad_columns(distances, items.scores)
         brackets = select(distances, ranks, low[rows], high[rows], total[rows], axis=ROWS)
 
         def one_k(inputs: tuple[Array, Bracket]) -> Float[Array, " r"]:
