@@ -1,6 +1,7 @@
-"""Checks and times smoothing on a GPU in one run that needs no network.
+"""Checks and times smoothing, training and the demo on a GPU in one run that needs no network.
 
     PYTHONPATH=. python3 experiments/bench/gpu_check.py --out gpu_check
+    PYTHONPATH=. python3 experiments/bench/gpu_check.py --steps small demo    # only these
 
 Prints as it goes and writes <out>/gpu_check.csv. A step that fails or takes too long is reported,
 and the next one runs. `--quick` takes tiny sizes, and without a GPU Pallas' interpreter.
@@ -12,9 +13,12 @@ import cProfile
 import csv
 import io
 import itertools
+import os
 import pstats
 import signal
+import subprocess
 import sys
+import tempfile
 import time
 import traceback
 from pathlib import Path
@@ -22,6 +26,7 @@ from pathlib import Path
 import numpy as np
 from torch_topk import has_torch, torch_smooth
 
+ROOT = Path(__file__).resolve().parents[2]
 GRID = tuple(2**i for i in range(12))
 ROWS: list[dict] = []
 START = time.perf_counter()
@@ -230,11 +235,35 @@ def overhead(options) -> None:
     note("overhead", "features to the device", n, k, clock(lambda: jax.device_put(features)))
 
 
+# --- training and the demo, in processes of their own ---------------------------------------------
+
+
+def training(options) -> None:
+    """The extractor's first step, cold and from the cache, and its steps beside PyTorch's."""
+    command = [Path(__file__).with_name("training.py"), "--out", options.out / "training"]
+    command += ["--tasks", "extractor step from audio", "--limit", str(options.limit)]
+    command += ["--batch", "2", "--rounds", "1"] if options.quick else ["--batch", "128"]
+    subprocess.run([sys.executable, *map(str, command)], check=True)
+
+
+def demo(options) -> None:
+    """The demo with nothing compiled, from the start of the process to its report."""
+    command = [sys.executable, "-m", "jax_dns", "run", f"--config={ROOT / 'configs' / 'demo.py'}"]
+    if options.quick:
+        command += [f"--config.{kind}.epochs=1" for kind in ("generative", "discriminative")]
+    with tempfile.TemporaryDirectory() as folder:
+        environment = os.environ | {"XDG_CACHE_HOME": folder}
+        environment.pop("JAX_COMPILATION_CACHE_DIR", None)
+        begin = time.perf_counter()
+        subprocess.run([*command, f"--workdir={folder}/demo"], check=True, env=environment)
+        note("demo", "nothing compiled", 0, "", (time.perf_counter() - begin) * 1e3)
+
+
 STEPS = {
     f.__name__: (f, seconds)
     for f, seconds in (
         *((versions, 30), (small, 40), (overhead, 15), (medium, 45), (exactness, 50)),
-        *((large, 80), (block, 40)),
+        *((large, 80), (block, 40), (demo, 200), (training, 600)),
     )
 }
 
@@ -243,13 +272,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--steps", nargs="+", choices=list(STEPS), default=list(STEPS))
-    parser.add_argument("--quick", action="store_true", help="tiny sizes")
-    parser.add_argument("--d", type=int, default=128)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--budget", type=float, default=170, help="seconds that all may take")
-    parser.add_argument("--out", type=Path, default=Path("gpu_check"))
+    add = parser.add_argument
+    add("--steps", nargs="+", choices=list(STEPS), default=list(STEPS))
+    add("--quick", action="store_true", help="tiny sizes")
+    add("--d", type=int, default=128)
+    add("--rounds", type=int, default=5)
+    add("--budget", type=float, default=1_200, help="seconds that all may take")
+    add("--limit", type=float, default=95, help="seconds for PyTorch's first step")
+    add("--out", type=Path, default=Path("gpu_check"))
     options = parser.parse_args()
+    os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # other processes share the GPU
     options.ks = (2, 12, 20) if options.quick else (128, 1_024, 2_048)
     options.d = 16 if options.quick else options.d
     if options.quick:

@@ -139,12 +139,10 @@ def fold_limit(distances: Float[np.ndarray, "b n"], count: int) -> Float[np.ndar
 
     It is the `count`-th of the least distances of every few columns.
     """
-    n = distances.shape[1]
+    rows, n = distances.shape
     parts = max(1, n // max(FOLD_SHARE * count, MIN_FOLDED))
     width = n // parts
-    least = distances[:, :width].copy()
-    for first in range(width, parts * width, width):
-        np.minimum(least, distances[:, first : first + width], out=least)
+    least = distances[:, : parts * width].reshape(rows, parts, width).min(1)
     return np.partition(least, count - 1, axis=1)[:, count - 1]
 
 
