@@ -6,6 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+PAUSE = 0.05  # s before an engine: the threads of the last one must have gone to sleep
+REPEATED = 0.1  # s that an engine is called for in each round, at least once
+
 
 class Engine(NamedTuple):
     """A call to time, which takes host arrays and returns one."""
@@ -20,7 +23,7 @@ class Measurement(NamedTuple):
     """The times of an engine's calls, and the result of the first one."""
 
     first: float  # s, compilation included
-    seconds: list[float]  # of each round
+    seconds: list[float]  # of a call, for each round
     result: np.ndarray | None
     note: str  # why there are no rounds
 
@@ -54,7 +57,15 @@ def measure(engines: Sequence[Engine], *, rounds: int, limit: float) -> list[Mea
     for _ in range(rounds):
         for engine, measurement in zip(engines, measurements):
             if not measurement.note:
-                start = time.perf_counter()
-                engine.call()
-                measurement.seconds.append(time.perf_counter() - start)
+                time.sleep(PAUSE)
+                measurement.seconds.append(_seconds(engine.call))
     return measurements
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    start, calls = time.perf_counter(), 0
+    while True:
+        call()
+        calls += 1
+        if (spent := time.perf_counter() - start) >= REPEATED:
+            return spent / calls

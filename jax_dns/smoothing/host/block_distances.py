@@ -11,37 +11,40 @@ computed again without one.
 import threading
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
+from numpy.typing import DTypeLike
 
 # A limit drops candidates if there are this many, and this many times K. With fewer, sorting whole
 # rows in part is at least as fast, as NumPy does it with vector instructions.
-MIN_FILTERED, FILTER_SHARE = 2**11, 32
+MIN_FILTERED, FILTER_SHARE = 2**9, 32
 MAX_WHOLE = 2**15  # candidates up to which the limit is found from all of them
-FOLD_SHARE, MIN_FOLDED = 8, 2**9  # minima that give a limit: this many times K, at least this many
+FOLD_SHARE, MIN_FOLDED = 8, 2**7  # minima that give a limit: this many times K, at least this many
 SAMPLE_SHARE = 16  # the sample is one candidate in this many
 MIN_SAMPLE = 512
 DEVIATIONS = 3  # the limit's rank in the sample exceeds its expectation: too low for 1 row in 700
-MIN_ROWS, MAX_ROWS = 16, 512  # queries
+MIN_ROWS, MAX_ROWS = 16, 2**10  # queries
 BLOCK_VALUES = 2**23  # distances of a block that are kept
 CHUNK, CHUNK_ROWS = 2**11, 2**8  # columns and queries of a product that stays in a core's cache
 TURNED_ROWS = 2**6  # transposed at once: in a core's cache, which is ten times as fast
 
 
 class Scratch(threading.local):
-    """Memory of a thread for one block of distances after the other.
+    """Memory of a thread that one block after the other uses.
 
     New memory of this size comes from the system, which clears it: an eighth of a product's time.
     """
 
     def __init__(self) -> None:
-        self._values = np.empty(0)
+        self._memory: dict[str, np.ndarray] = {}
 
-    def array(self, shape: tuple[int, int], dtype: np.dtype) -> Float[np.ndarray, "b n"]:
-        """Returns an undefined array, which the thread's next call overwrites."""
-        size = shape[0] * shape[1]
-        if self._values.size < size or self._values.dtype != dtype:
-            self._values = np.empty(size, dtype)
-        return self._values[:size].reshape(shape)
+    def array(
+        self, use: str, shape: tuple[int, int], dtype: DTypeLike
+    ) -> Shaped[np.ndarray, "b n"]:
+        """Returns an undefined array, which the thread's next call for this use overwrites."""
+        size = shape[0] * shape[1] * np.dtype(dtype).itemsize
+        if use not in self._memory or self._memory[use].size < size:
+            self._memory[use] = np.empty(size, np.uint8)
+        return self._memory[use][:size].view(dtype).reshape(shape)
 
 
 def add_norms(features: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "e n"]:
@@ -124,7 +127,7 @@ def candidate_distances(
     n = items.shape[1]
     if is_sampled(n, count):
         return _filter_by_sample(queries, query_norms, items, self_index, count)
-    out = scratch.array((len(queries), n), items.dtype)
+    out = scratch.array("distances", (len(queries), n), items.dtype)
     distances = _all_distances(queries, items, self_index, out)
     if not is_filtered(n, count):
         return distances, np.arange(n)

@@ -3,7 +3,7 @@
 import functools
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import NamedTuple
 
 import jax
@@ -17,6 +17,7 @@ from jax_dns.smoothing.partition import GroupBlock
 from jax_dns.smoothing.validation import SmoothingInputs
 
 CHUNK_ROWS = 2**13  # gathered at once
+SHARED_VALUES = 2**18  # distances that are worth a thread of their own
 FRAMED_ROWS = 2**9  # mapped to their frame at once: they stay in a core's cache
 
 
@@ -45,16 +46,21 @@ def prepare_items(inputs: SmoothingInputs, rows: Int[np.ndarray, " r"]) -> HostI
     for first in starts:
         part = chunk(first)
         for row in range(0, len(part), FRAMED_ROWS):
-            framed = _to_frame(part[row : row + FRAMED_ROWS], frame)
-            factors[:, first + row : first + row + len(framed)] = add_norms(framed)
+            # As `to_frame` does, which also looks for rows too large for the frame.
+            framed = divide_by_power(part[row : row + FRAMED_ROWS], exponent) - frame.origin
+            columns = slice(first + row, first + row + len(framed))
+            factors[:, columns] = add_norms(framed.astype(factors.dtype))
     return HostItems(rows, inputs.scores[rows].astype(np.float64), factors, frame)
 
 
 def prepare_queries(
-    queries: Float[np.ndarray, "b d"], items: HostItems, metric: str
+    inputs: SmoothingInputs, block: GroupBlock, items: HostItems
 ) -> Float[np.ndarray, "b d"]:
-    """Maps queries to the frame of a group's candidates."""
-    return _to_frame(_to_space(queries, metric), items.frame)
+    """Returns a block's queries in the frame of its group's candidates."""
+    if (block.self_index >= 0).all():
+        return items.factors[:-1].take(block.self_index, axis=1).T
+    queries = inputs.query_features[block.queries]
+    return _to_frame(_to_space(queries, inputs.metric), items.frame)
 
 
 def for_each_block(
@@ -67,6 +73,8 @@ def for_each_block(
       group: candidates and queries.
       size: queries in a block, at most.
     """
+    enough = SHARED_VALUES // max(1, len(group.rows))
+    size = min(size, max(1, enough, -(-len(group.queries) // _cores())))
     n_blocks = -(-len(group.queries) // size)
     threads = min(n_blocks, _cores())
     if threads > 1:  # the same number of blocks for each thread, of about the same size
@@ -79,14 +87,35 @@ def for_each_block(
         )
         for first in range(0, len(group.queries), size)
     ]
-    scratch = Scratch()
-    if threads <= 1:
-        for block in blocks:
+    scratch, left = Scratch(), iter(blocks)
+
+    def work() -> None:
+        for block in left:
             function(block, scratch)
+
+    if threads <= 1:
+        work()
         return
-    # Each thread multiplies by itself: a block's products are too small to be shared.
-    with _threadpools().limit(limits=1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda block: function(block, scratch), blocks))
+    # Each thread multiplies by itself: a block's products are too small to be shared. This thread
+    # works too: of two that are woken at once, one may wait for a core.
+    with _threadpools().limit(limits=1, user_api="blas"):
+        others = [_threads().submit(work) for _ in range(threads - 1)]
+        try:
+            work()
+        finally:
+            wait(others)
+    for other in others:
+        other.result()
+
+
+@functools.cache
+def _threads() -> ThreadPoolExecutor:
+    """Returns the process's threads; starting new ones takes as long as smoothing 500 items."""
+    return ThreadPoolExecutor(_cores())
+
+
+if hasattr(os, "register_at_fork"):  # threads do not survive a fork
+    os.register_at_fork(after_in_child=_threads.cache_clear)
 
 
 @functools.cache

@@ -61,7 +61,7 @@ def _nearest(
 ) -> tuple[Int[np.ndarray, "b k"], Float[np.ndarray, "b k"]]:
     """Finds the nearest candidates of a block of queries."""
     queries = inputs.query_features[block.queries]
-    q = prepare_queries(queries, items, inputs.metric)
+    q = prepare_queries(inputs, block, items)
     norms = np.einsum("ij,ij->i", q, q)
     distances, columns = candidate_distances(
         to_factors(q), norms, items.factors, block.self_index, count, scratch

@@ -64,14 +64,13 @@ def _sum_block(
     scratch: Scratch,
 ) -> Float[np.ndarray, "k b"]:
     """Sums, for every rank and query of a block, the scores of the `rank` nearest candidates."""
-    queries = inputs.query_features[block.queries]
-    q = prepare_queries(queries, items, inputs.metric)
+    q = prepare_queries(inputs, block, items)
     norms = np.einsum("ij,ij->i", q, q)
     distances, columns = candidate_distances(
         to_factors(q), norms, items.factors, block.self_index, int(ranks.max()), scratch
     )
     scores = items.scores[columns]
-    sums, threshold, following = sum_nearest(distances, scores, ranks)
+    sums, threshold, following = sum_nearest(distances, scores, ranks, scratch)
     error = rounding_error(threshold, norms, q.shape[1])
     rows_of = np.broadcast_to(items.rows[columns], distances.shape)
     step = max(1, RECHECKED_VALUES // distances.shape[1])
@@ -80,10 +79,9 @@ def _sum_block(
         for unsure in (every[first : first + step] for first in range(0, len(every), step)):
 
             def exact(column, wanted, unsure=unsure):
+                queries = inputs.query_features[block.queries[unsure]]
                 rows = rows_of[unsure[:, None], column]
-                return exact_pair_distances(
-                    queries[unsure], inputs.features, rows, wanted, inputs.metric
-                )
+                return exact_pair_distances(queries, inputs.features, rows, wanted, inputs.metric)
 
             sums[at, unsure] = recheck(
                 distances[unsure],
@@ -100,6 +98,7 @@ def sum_nearest(
     distances: Float[np.ndarray, "b c"],
     scores: Float[np.ndarray, "*b c"],
     ranks: Int[np.ndarray, " k"],
+    scratch: Scratch,
 ) -> tuple[Float[np.ndarray, "k b"], Float[np.ndarray, "k b"], Float[np.ndarray, "k b"]]:
     """Sums the scores of each row's nearest candidates.
 
@@ -107,6 +106,7 @@ def sum_nearest(
       distances: [b, c].
       scores: [b, c], or [c], the same for all rows.
       ranks: how many nearest, of which equally far ones are all added.
+      scratch: holds what is sorted.
 
     Returns:
       For each rank and row the sum, the distance at that rank, and the following one.
@@ -118,10 +118,17 @@ def sum_nearest(
     for rows in (slice(first, first + step) for first in range(0, b, step)):
         part, part_scores = distances[rows], scores if scores.ndim == 1 else scores[rows]
         # NumPy sorts values with vector instructions, and their positions many times more slowly.
-        value = np.sort(part) if ordered else np.partition(part, min(count, width - 1))
+        value = scratch.array("sorted", part.shape, part.dtype)
+        np.copyto(value, part)
+        if ordered:
+            value.sort()
+        else:
+            value.partition(min(count, width - 1))
+        near = scratch.array("near", part.shape, bool)
         for at, rank in enumerate(ranks.tolist()):
             threshold[at, rows] = value[:, rank - 1 if ordered else 0 : rank].max(1)
             if rank < width:
                 following[at, rows] = value[:, rank]
-            sums[at, rows] = sum_where(part <= threshold[at, rows, None], part_scores)
+            np.less_equal(part, threshold[at, rows, None], out=near)
+            sums[at, rows] = sum_where(near, part_scores)
     return sums, threshold, following

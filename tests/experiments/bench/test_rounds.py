@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 import pytest
+import rounds
 from rounds import Engine, measure
 
 
@@ -11,7 +12,8 @@ def engine(name, call, role="baseline"):
     return Engine(name, role, "CPU", call)
 
 
-def test_rounds_are_interleaved_after_one_call_each():
+def test_rounds_are_interleaved_after_one_call_each(monkeypatch):
+    monkeypatch.setattr(rounds, "REPEATED", 0)
     calls = []
     engines = [
         engine(name, lambda name=name: calls.append(name) or np.zeros(1)) for name in ("a", "b")
@@ -20,6 +22,14 @@ def test_rounds_are_interleaved_after_one_call_each():
     assert calls == ["a", "b", "a", "b", "a", "b"]
     assert [len(m.seconds) for m in measurements] == [2, 2]
     assert all(m.note == "" and m.result.shape == (1,) and m.first > 0 for m in measurements)
+
+
+def test_short_calls_are_repeated_and_their_mean_is_taken(monkeypatch):
+    monkeypatch.setattr(rounds, "REPEATED", 0.05)
+    calls = []
+    (timed,) = measure([engine("a", lambda: calls.append(time.sleep(0.01)))], rounds=1, limit=10)
+    assert 2 <= len(calls) - 1 <= 5
+    assert 0.01 <= timed.seconds[0] < 0.05
 
 
 def test_failing_and_slow_baselines_are_left_out_with_the_reason():

@@ -1,6 +1,10 @@
 """A group's candidates in their frame, and blocks of queries."""
 
+import subprocess
+import sys
+import textwrap
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -27,7 +31,9 @@ def test_chunks_change_nothing_and_distances_are_kept(rng, metric, monkeypatch):
     np.testing.assert_allclose(chunked.factors, whole.factors, rtol=1e-6, atol=1e-6)
     np.testing.assert_array_equal(whole.rows, rows)
     np.testing.assert_array_equal(whole.scores, x.scores[rows])
-    q = prepare_queries(x.features[:5], whole, metric)
+    queries = np.arange(5)
+    others = GroupBlock(rows, queries, self_index=np.full(5, -1))
+    q = prepare_queries(x, others, whole)
     points = x.features.astype(float)
     if metric == "cosine":
         points /= np.linalg.norm(points, axis=1, keepdims=True)
@@ -35,6 +41,10 @@ def test_chunks_change_nothing_and_distances_are_kept(rng, metric, monkeypatch):
     # The frame divides by a power of two.
     got = np.linalg.norm(q[:, None] - whole.factors[:-1].T[None], axis=2)
     np.testing.assert_allclose(got * 2.0**whole.frame.exponent, expected, rtol=1e-5)
+    # Queries that are candidates are not mapped a second time.
+    own = GroupBlock(rows, queries=rows[[7, 2]], self_index=np.array([7, 2]))
+    mapped = prepare_queries(x, own._replace(self_index=np.array([7, -1])), whole)
+    np.testing.assert_allclose(prepare_queries(x, own, whole), mapped, rtol=1e-6, atol=1e-6)
 
 
 def test_the_frame_takes_the_groups_mean_away(rng):
@@ -57,3 +67,50 @@ def test_blocks_cover_every_query_once(monkeypatch, cores, sizes):
     assert sorted(size for size, *_ in seen) == sizes
     assert sorted(q for _, part, _ in seen for q in part) == queries.tolist()
     assert all([q - 100 for q in part] == own for _, part, own in seen)
+
+
+@pytest.mark.parametrize(("candidates", "sizes"), [(2**18, [6, 6, 6, 5]), (2**15, [8, 8, 7])])
+def test_few_queries_are_shared_by_as_many_threads_as_have_enough_to_do(
+    monkeypatch, candidates, sizes
+):
+    monkeypatch.setattr(group_items, "_cores", lambda: 4)
+    queries, seen = np.arange(23), []
+    block = GroupBlock(rows=np.arange(candidates), queries=queries, self_index=queries)
+    for_each_block(lambda part, scratch: seen.append(len(part.queries)), block, 1_000)
+    assert sorted(seen) == sorted(sizes)
+
+
+@pytest.mark.parametrize("broken", range(4))
+def test_an_error_of_any_thread_is_raised_after_all_have_ended(monkeypatch, broken):
+    monkeypatch.setattr(group_items, "_cores", lambda: 2)
+    block = GroupBlock(rows=np.arange(5), queries=np.arange(4), self_index=np.arange(4))
+    running = set()
+
+    def work(part, scratch):
+        running.add(part.queries[0])
+        time.sleep(0.01)
+        running.discard(part.queries[0])
+        if part.queries[0] == broken:
+            raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        for_each_block(work, block, 1)
+    assert not running
+
+
+def test_a_forked_process_starts_its_own_threads():
+    code = """
+        import os, numpy as np
+        from jax_dns import smooth
+        from jax_dns.smoothing.host import group_items
+        group_items._cores = lambda: 2
+        rng = np.random.default_rng(0)
+        scores, features = rng.normal(size=900), rng.normal(size=(900, 8))
+        before = smooth(scores, features, 5)
+        child = os.fork()
+        if not child:
+            os._exit(0 if np.array_equal(smooth(scores, features, 5), before) else 3)
+        assert os.waitpid(child, 0)[1] == 0
+    """
+    command = [sys.executable, "-W", "ignore", "-c", textwrap.dedent(code)]
+    subprocess.run(command, check=True, timeout=60)
