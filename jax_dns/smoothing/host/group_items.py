@@ -18,6 +18,8 @@ from jax_dns.smoothing.validation import SmoothingInputs
 
 CHUNK_ROWS = 2**13  # gathered at once
 SHARED_VALUES = 2**18  # distances that are worth a thread of their own
+KEPT_VALUES = 2**19  # distances of a block whose memory is kept for the next call
+KEPT_SCRATCH = Scratch()
 FRAMED_ROWS = 2**9  # mapped to their frame at once: they stay in a core's cache
 
 
@@ -47,9 +49,10 @@ def prepare_items(inputs: SmoothingInputs, rows: Int[np.ndarray, " r"]) -> HostI
         part = chunk(first)
         for row in range(0, len(part), FRAMED_ROWS):
             # As `to_frame` does, which also looks for rows too large for the frame.
-            framed = divide_by_power(part[row : row + FRAMED_ROWS], exponent) - frame.origin
-            columns = slice(first + row, first + row + len(framed))
-            factors[:, columns] = add_norms(framed.astype(factors.dtype))
+            scaled = divide_by_power(part[row : row + FRAMED_ROWS], exponent)
+            framed = np.empty(scaled.shape, factors.dtype)
+            np.subtract(scaled, frame.origin, out=framed, casting="same_kind")
+            factors[:, first + row : first + row + len(framed)] = add_norms(framed)
     return HostItems(rows, inputs.scores[rows].astype(np.float64), factors, frame)
 
 
@@ -87,7 +90,8 @@ def for_each_block(
         )
         for first in range(0, len(group.queries), size)
     ]
-    scratch, left = Scratch(), iter(blocks)
+    scratch = KEPT_SCRATCH if size * len(group.rows) <= KEPT_VALUES else Scratch()
+    left = iter(blocks)
 
     def work() -> None:
         for block in left:
