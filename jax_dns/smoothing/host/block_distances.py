@@ -22,7 +22,8 @@ FOLD_SHARE, MIN_FOLDED = 8, 2**7  # minima that give a limit: this many times K,
 SAMPLE_SHARE = 16  # the sample is one candidate in this many
 MIN_SAMPLE = 512
 DEVIATIONS = 3  # the limit's rank in the sample exceeds its expectation: too low for 1 row in 700
-MIN_ROWS, MAX_ROWS = 16, 2**10  # queries
+MIN_ROWS, MAX_ROWS = 16, 2**9  # queries
+SMALL_VALUES = 2**21  # distances of a block that may have more queries
 BLOCK_VALUES = 2**23  # distances of a block that are kept
 CHUNK, CHUNK_ROWS = 2**11, 2**8  # columns and queries of a product that stays in a core's cache
 TURNED_ROWS = 2**6  # transposed at once: in a core's cache, which is ten times as fast
@@ -64,7 +65,7 @@ def to_factors(query_features: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m
 
 def rows_in_block(n: int, count: int) -> int:
     """Chooses how many queries to compare with n candidates at once."""
-    most = CHUNK_ROWS if is_sampled(n, count) else MAX_ROWS
+    most = CHUNK_ROWS if is_sampled(n, count) else max(MAX_ROWS, SMALL_VALUES // n)
     return int(np.clip(BLOCK_VALUES // kept_columns(n, count), MIN_ROWS, most))
 
 

@@ -87,5 +87,5 @@ def test_blocks_stay_small():
     for n in (100, 8_400, 100_000, 10**7):
         for count in (1, 100, n // 20, n - 1):
             rows = rows_in_block(n, count)
-            assert 16 <= rows <= 1_024
+            assert 16 <= rows <= max(512, 2**21 // n)
             assert rows == 16 or rows * kept_columns(n, count) <= 2**23
