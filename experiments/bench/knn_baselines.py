@@ -96,6 +96,17 @@ def torch_blocks(queries, n_items: int) -> Iterator:
     yield from queries.split(block_rows(n_items, memory))
 
 
+def torch_distances(queries, features) -> Iterator:
+    """Yields |x|^2 - 2 q.x for blocks of queries, each block in the memory of the last."""
+    import torch
+
+    norms, out = (features**2).sum(1), None
+    for block in torch_blocks(queries, len(features)):
+        if out is None:
+            out = torch.empty(len(block), len(features), device=features.device)
+        yield torch.addmm(norms[None], block, features.T, alpha=-2, out=out[: len(block)])
+
+
 def torch_cdist(
     queries: np.ndarray, scores: np.ndarray, features: np.ndarray, k: int
 ) -> np.ndarray:
@@ -117,9 +128,8 @@ def torch_matmul(
     import torch
 
     q, s, f = torch_tensors(queries, scores, features)
-    norms, sums = (f**2).sum(1), []
-    for block in torch_blocks(q, len(f)):
-        distances = torch.addmm(norms[None], block, f.T, alpha=-2)
+    sums = []
+    for distances in torch_distances(q, f):
         sums.append(s[distances.topk(k, largest=False, sorted=False).indices].sum(1))
     return torch.cat(sums).cpu().numpy()
 
@@ -129,9 +139,8 @@ def torch_grid(scores: np.ndarray, features: np.ndarray, ks: tuple[int, ...]) ->
     import torch
 
     s, f = torch_tensors(scores, features)
-    norms, means = (f**2).sum(1), []
-    for block in torch_blocks(f, len(f)):
-        distances = torch.addmm(norms[None], block, f.T, alpha=-2)
+    means = []
+    for distances in torch_distances(f, f):
         sums = s[distances.topk(max(ks), largest=False, sorted=True).indices].cumsum(1)
         means.append(sums[:, np.asarray(ks) - 1] / torch.tensor(ks, device=s.device))
     return torch.cat(means).T.cpu().numpy()

@@ -95,7 +95,11 @@ def for_each_block(
 
     def work() -> None:
         for block in left:
-            function(block, scratch)
+            try:
+                function(block, scratch)
+            except BaseException:
+                list(left)  # no thread takes another block
+                raise
 
     if threads <= 1:
         work()

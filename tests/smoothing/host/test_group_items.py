@@ -81,12 +81,13 @@ def test_few_queries_are_shared_by_as_many_threads_as_have_enough_to_do(
 
 
 @pytest.mark.parametrize("broken", range(4))
-def test_an_error_of_any_thread_is_raised_after_all_have_ended(monkeypatch, broken):
+def test_an_error_in_any_thread_ends_the_others_and_is_raised(monkeypatch, broken):
     monkeypatch.setattr(group_items, "_cores", lambda: 2)
-    block = GroupBlock(rows=np.arange(5), queries=np.arange(4), self_index=np.arange(4))
-    running = set()
+    block = GroupBlock(rows=np.arange(5), queries=np.arange(40), self_index=np.arange(40))
+    started, running = [], set()
 
     def work(part, scratch):
+        started.append(part.queries[0])
         running.add(part.queries[0])
         time.sleep(0.01)
         running.discard(part.queries[0])
@@ -95,7 +96,7 @@ def test_an_error_of_any_thread_is_raised_after_all_have_ended(monkeypatch, brok
 
     with pytest.raises(ValueError, match="broken"):
         for_each_block(work, block, 1)
-    assert not running
+    assert not running and len(started) <= broken + 4
 
 
 def test_a_forked_process_starts_its_own_threads():
