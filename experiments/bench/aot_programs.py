@@ -49,7 +49,7 @@ def sizes(mesh: Mesh, n: int) -> tuple[int, int, BinPlan | None]:
 
 
 def smoothing(mesh: Mesh, n: int, d: int, *, block: int) -> jax.stages.Lowered:
-    """Lowers `smooth` on features that lie on the devices, `block` queries from all of them."""
+    """Lowers `smooth` of sharded features; `block` queries are taken at once, over all devices."""
     p, (n_items, columns, plan) = mesh.size, sizes(mesh, n)
     rows, block = P(ROWS), block // p
     positions = shape(mesh, rows, p, -(-n_items // block) * block, dtype=jnp.int32)

@@ -16,17 +16,16 @@ import itertools
 import os
 import pstats
 import signal
-import subprocess
 import sys
-import tempfile
 import time
 import traceback
 from pathlib import Path
 
 import numpy as np
+from gpu_kernels import clock
+from gpu_processes import run_training, time_demo
 from torch_topk import has_torch, torch_smooth
 
-ROOT = Path(__file__).resolve().parents[2]
 GRID = tuple(2**i for i in range(12))
 ROWS: list[dict] = []
 START = time.perf_counter()
@@ -48,21 +47,6 @@ def clustered(n: int, d: int, *, clusters: int = 20, seed: int = 0) -> tuple:
     features *= np.float32(0.7)
     features += centres[rng.integers(0, clusters, n)]
     return rng.standard_normal(n, np.float32), features
-
-
-def clock(function, *arguments, repeats: int = 10) -> float:
-    """Milliseconds of a call of a compiled function, calls queued one after another."""
-    import jax
-
-    jax.block_until_ready(function(*arguments))
-    times = []
-    for _ in range(3):
-        begin = time.perf_counter()
-        for _ in range(repeats):
-            result = function(*arguments)
-        jax.block_until_ready(result)
-        times.append((time.perf_counter() - begin) / repeats * 1e3)
-    return float(np.median(times))
 
 
 # --- steps ---------------------------------------------------------------------------------------
@@ -239,24 +223,11 @@ def overhead(options) -> None:
 
 
 def training(options) -> None:
-    """The extractor's first step, cold and from the cache, and its steps beside PyTorch's."""
-    command = [Path(__file__).with_name("training.py"), "--out", options.out / "training"]
-    command += ["--tasks", "extractor step from audio", "--limit", str(options.limit)]
-    command += ["--batch", "2", "--rounds", "1"] if options.quick else ["--batch", "128"]
-    subprocess.run([sys.executable, *map(str, command)], check=True)
+    run_training(options.out / "training", limit=options.limit, quick=options.quick)
 
 
 def demo(options) -> None:
-    """The demo with nothing compiled, from the start of the process to its report."""
-    command = [sys.executable, "-m", "jax_dns", "run", f"--config={ROOT / 'configs' / 'demo.py'}"]
-    if options.quick:
-        command += [f"--config.{kind}.epochs=1" for kind in ("generative", "discriminative")]
-    with tempfile.TemporaryDirectory() as folder:
-        environment = os.environ | {"XDG_CACHE_HOME": folder}
-        environment.pop("JAX_COMPILATION_CACHE_DIR", None)
-        begin = time.perf_counter()
-        subprocess.run([*command, f"--workdir={folder}/demo"], check=True, env=environment)
-        note("demo", "nothing compiled", 0, "", (time.perf_counter() - begin) * 1e3)
+    note("demo", "nothing compiled", 0, "", time_demo(quick=options.quick) * 1e3)
 
 
 STEPS = {

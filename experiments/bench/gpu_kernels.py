@@ -1,5 +1,7 @@
 """Times the parts of one block of smoothing on a GPU, and a few shapes of its kernels."""
 
+import time
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -79,3 +81,16 @@ def time_block(
         f"of {m} rows {short} fall short, {full} overflow; "
         f"counts are right: {bool((sums[:64] == expected).all())}"
     )
+
+
+def clock(function, *arguments, repeats: int = 10) -> float:
+    """Times a compiled function, calls queued one after another; returns milliseconds a call."""
+    jax.block_until_ready(function(*arguments))
+    times = []
+    for _ in range(3):
+        begin = time.perf_counter()
+        for _ in range(repeats):
+            result = function(*arguments)
+        jax.block_until_ready(result)
+        times.append((time.perf_counter() - begin) / repeats * 1e3)
+    return float(np.median(times))

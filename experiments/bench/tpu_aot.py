@@ -180,7 +180,7 @@ def training_row(program: str, name: str, config_path: str, chip: Chip, batch: i
 
 
 def format_row(row: dict) -> str:
-    """Returns a row as a line of text, with a note where the program does not fit."""
+    """Formats a row as a line of text, and says where the program does not fit."""
     row = {"note": ""} | row
     if row["gib"] > row["memory"]:
         row["note"] += " does not fit"

@@ -131,7 +131,7 @@ def to_group_frames(
 
 
 def divide_by_power(x: Float[Any, "..."], exponent: Int[Any, "..."]) -> Float[Any, "..."]:
-    """Returns x / 2^exponent, exact unless it under- or overflows."""
+    """Returns x / 2^exponent, which is exact unless it underflows or overflows."""
     xp = x.__array_namespace__()
     # Two factors: 2^-exponent itself may be out of range.
     half, one = -(exponent // 2), xp.ones((), x.dtype)

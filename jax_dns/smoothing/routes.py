@@ -23,7 +23,7 @@ ACCELERATOR_PAIRS = 2**23
 
 
 def smooth_by_route(inputs: SmoothingInputs) -> Float[ArrayLike, "k m"]:
-    """Smooths checked arguments with scaled scores (Eq. 7). Every K is above 1."""
+    """Chooses the route and smooths (Eq. 7); arguments are checked, every K is above 1."""
     if is_sharded(inputs.features):
         check_device_memory(inputs)
         return smooth_sharded(inputs)

@@ -43,7 +43,7 @@ def runs_on_gpu(*arrays: Array) -> bool:
 
 
 def product_precision() -> jax.lax.DotAlgorithmPreset | jax.lax.Precision:
-    """Returns the fastest precision within the rule of exactness on the device at hand.
+    """Returns the fastest precision of products that keeps the rule of exactness here.
 
     On an H100 three TF32 products err by 6.1e-7 of the norms, HIGHEST by 4.2e-7 in 1.4 times the
     time. The preset named BF16_BF16_F32_X9 erred by 1.1e-4.
@@ -83,7 +83,7 @@ def smooth_on_gpu(
     ks: tuple[int, ...],
     block_size: int | None = None,
 ) -> tuple[Float[Array, "k m"], list[GroupBlock]]:
-    """Smooths the queries of all groups in which thresholds pay; arrays as of `smooth_group`.
+    """Smooths the queries of every group with few enough neighbours; takes `smooth_group`'s arrays.
 
     Without a GPU the kernels are interpreted, which is for tests.
 

@@ -239,7 +239,7 @@ def _coprime_step(n: int) -> int:
 
 
 def _is_plain(x: Any, rank: int) -> bool:
-    """Returns whether x is a floating-point array, of NumPy or on a single device."""
+    """Returns whether x is an array of floats, either NumPy's or on a single device."""
     if isinstance(x, jax.core.Tracer) or not isinstance(x, np.ndarray | jax.Array):
         return False
     floating = jnp.issubdtype(x.dtype, jnp.floating) and x.ndim == rank and len(x) > 0

@@ -35,7 +35,7 @@ REDONE_SHARE = 128  # one row in this many of a block is computed again at once
 
 
 class BinPlan(NamedTuple):
-    """Sizes of the kernel."""
+    """Says how many bins the kernel has and how many queries it takes at once."""
 
     bins: int
     rows: int  # queries
@@ -70,7 +70,7 @@ def has_kernel(kind: str) -> bool:
 def plan_columns(
     columns: int, k: int, dtype: jnp.dtype, *, devices: int = 1, kind: str
 ) -> tuple[int, BinPlan | None]:
-    """Pads columns for the kernel and chooses its sizes, where it pays (see `plan_bins`)."""
+    """Returns the padded number of columns, and the kernel's plan or None (see `plan_bins`)."""
     plan = plan_bins(columns, k, devices=devices, kind=kind) if dtype == jnp.float32 else None
     tiles = -(-columns // (FOLD * TILE))
     return (columns if plan is None else tiles * FOLD * TILE), plan

@@ -30,7 +30,7 @@ RECHECKED_VALUES = 2**20  # distances that are looked at again at once
 
 
 def smooth_on_host(inputs: SmoothingInputs) -> Float[np.ndarray, "k m"]:
-    """Smooths for all of `inputs.ks` (Eq. 7).
+    """Smooths by Eq. 7 for every K of `inputs.ks`.
 
     Args:
       inputs: concrete arrays on the host or a CPU device; every K above 1.
